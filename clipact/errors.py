@@ -1,0 +1,45 @@
+"""What clipact raises.
+
+Every error is a :class:`ClipactError` and also the built-in that fits, so that ``except ValueError`` or
+``except LookupError`` works as usual. A message says what was asked, where, what was found and what to do.
+"""
+
+
+class ClipactError(Exception):
+    """Base of everything clipact raises on purpose."""
+
+
+class SelectionError(ClipactError, LookupError):
+    """A name, predicate or target selects nothing."""
+
+
+class ThresholdError(ClipactError, ValueError):
+    """A threshold has a value or shape that cannot work where it was put."""
+
+
+class SurgeryError(ClipactError, RuntimeError):
+    """A model cannot be rewritten, or not restored; it is left as it was."""
+
+
+class CalibrationError(ClipactError, ValueError):
+    """Calibration data is empty, unusable, or does not cover what is asked of the profile."""
+
+
+class FaultError(ClipactError, ValueError):
+    """A fault model, target or number format does not fit the model it is applied to."""
+
+
+class CampaignError(ClipactError, RuntimeError):
+    """A campaign cannot go on: data that changes between runs, an evaluation that fails, a model in use."""
+
+
+class MissingExtraError(ClipactError, ImportError):
+    """An optional dependency is not installed; the message names the extra."""
+
+
+class OutOfRangeError(ClipactError, ArithmeticError):
+    """An activation left its calibrated range while a detector was told to raise."""
+
+
+class OutOfRangeWarning(UserWarning):
+    """An activation left its calibrated range while a detector was told to warn."""
