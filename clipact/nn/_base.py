@@ -38,10 +38,16 @@ class Activation(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         """Each threshold's shape, and its range where it has a value."""
-        return ", ".join(f"{name}={_describe(getattr(self, name))}" for name in self.threshold_names)
+        return ", ".join(
+            f"{name}={_describe(getattr(self, name))}" for name in self.threshold_names
+        )
 
-    def _register_threshold(self, name: str, value: float | Tensor, *, minimum: float = 0.0) -> None:
-        self.register_parameter(name, nn.Parameter(as_threshold(value, name, minimum=minimum), requires_grad=False))
+    def _register_threshold(
+        self, name: str, value: float | Tensor, *, minimum: float = 0.0
+    ) -> None:
+        self.register_parameter(
+            name, nn.Parameter(as_threshold(value, name, minimum=minimum), requires_grad=False)
+        )
 
 
 def as_threshold(value: float | Tensor, name: str, *, minimum: float = 0.0) -> Tensor:
@@ -59,14 +65,20 @@ def as_threshold(value: float | Tensor, name: str, *, minimum: float = 0.0) -> T
     """
     tensor = value.detach().clone() if isinstance(value, Tensor) else torch.tensor(float(value))
     if not tensor.is_floating_point():
-        raise ThresholdError(f"{name} is a tensor of {tensor.dtype}; thresholds are floating-point: use {name}.float()")
+        raise ThresholdError(
+            f"{name} is a tensor of {tensor.dtype}; thresholds are floating-point: use {name}.float()"
+        )
     if tensor.numel() == 0:
-        raise ThresholdError(f"{name} is an empty tensor of shape {tuple(tensor.shape)}; give at least one value")
+        raise ThresholdError(
+            f"{name} is an empty tensor of shape {tuple(tensor.shape)}; give at least one value"
+        )
     if tensor.device.type != "meta":
         if bool(tensor.isnan().any()):
             raise ThresholdError(f"{name} contains NaN; give numbers, or infinity for no limit")
         if bool((tensor < minimum).any()):
-            raise ThresholdError(f"{name} goes down to {tensor.min().item():g}; it must be at least {minimum:g}")
+            raise ThresholdError(
+                f"{name} goes down to {tensor.min().item():g}; it must be at least {minimum:g}"
+            )
     return tensor.reshape(1) if tensor.dim() == 0 else tensor
 
 

@@ -1,0 +1,59 @@
+"""The module of the smooth zeroed ReLU, whose threshold can be trained."""
+
+from typing import final
+
+from torch import Tensor, nn
+
+from clipact.functional import hyrelu
+from clipact.nn._base import Activation
+from clipact.nn._zeroed_relu import ZeroedReLU
+
+
+@final
+class HyReLU(Activation):
+    r"""The module of :func:`clipact.functional.hyrelu`: train its threshold, then :meth:`harden` it.
+
+    Args:
+        threshold: A number, or a tensor of shape ``(1,)`` (layer), ``(C, 1, 1)`` (channel), ``(C, H, W)`` or ``(F,)``
+            (neuron). It is copied; at least 0.
+        slope: Slope :math:`k` of the fall, per unit of the input; positive and finite.
+
+    Shape:
+        Input and output: any shape to which the threshold broadcasts without enlarging it.
+
+    Raises:
+        ThresholdError: The threshold is NaN, negative, empty or not floating-point, or the slope not positive.
+
+    Examples:
+        >>> import torch
+        >>> act = HyReLU(6.0)
+        >>> act(torch.tensor([-1.0, 2.0, 6.0, 8.0])).round(decimals=4)
+        tensor([0., 2., 3., 0.])
+        >>> act.harden()
+        ZeroedReLU(threshold=6)
+    """
+
+    threshold: nn.Parameter
+
+    def __init__(self, threshold: float | Tensor, slope: float = 20.0) -> None:
+        super().__init__()
+        self._register_threshold("threshold", threshold)
+        self.slope = float(slope)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the activation."""
+        return hyrelu(x, self.threshold, self.slope)
+
+    def out_of_range(self, x: Tensor) -> Tensor:
+        """Where ``x`` is above the threshold or NaN."""
+        return ~(x <= self.threshold)
+
+    def harden(self) -> ZeroedReLU:
+        """The :class:`ZeroedReLU` with a copy of the same thresholds, at the same position and in the same mode."""
+        hard = ZeroedReLU(self.threshold)
+        hard.position = self.position
+        return hard.train(self.training)
+
+    def extra_repr(self) -> str:
+        """The threshold and the slope."""
+        return f"{super().extra_repr()}, slope={self.slope:g}"
