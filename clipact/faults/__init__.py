@@ -1,0 +1,65 @@
+"""Inject faults into any PyTorch model, reproducibly, and measure what they do.
+
+*Where* (a target) x *what* (a fault model) x *in which bits* (a number format) x *what is observed* (an evaluation):
+
+>>> import torch
+>>> from clipact import faults
+>>> model = torch.nn.Linear(4, 2)
+>>> with faults.inject(model, faults.BitFlip(count=3), faults.Weights(), seed=0) as record:
+...     out = model(torch.ones(1, 4))
+>>> len(record)
+3
+"""
+
+from clipact.faults._campaign import Campaign
+from clipact.faults._classification import Classification
+from clipact.faults._compare import Comparison, Difference, compare
+from clipact.faults._evaluation import Evaluation, GoldenRun
+from clipact.faults._formats import FixedPoint, Format, Native
+from clipact.faults._inject import inject
+from clipact.faults._models import BitFlip, FaultModel
+from clipact.faults._record import Fault, FaultRecord
+from clipact.faults._result import Result, Trial
+from clipact.faults._statistics import Interval, sample_size, wilson
+from clipact.faults._summary import Summary, SummaryRow
+from clipact.faults._targets import (
+    Biases,
+    Buffers,
+    Target,
+    TargetTensor,
+    Thresholds,
+    Weights,
+    population,
+)
+
+__all__ = [
+    "Biases",
+    "BitFlip",
+    "Buffers",
+    "Campaign",
+    "Classification",
+    "Comparison",
+    "Difference",
+    "Evaluation",
+    "Fault",
+    "FaultModel",
+    "FaultRecord",
+    "FixedPoint",
+    "Format",
+    "GoldenRun",
+    "Interval",
+    "Native",
+    "Result",
+    "Summary",
+    "SummaryRow",
+    "Target",
+    "TargetTensor",
+    "Thresholds",
+    "Trial",
+    "Weights",
+    "compare",
+    "inject",
+    "population",
+    "sample_size",
+    "wilson",
+]

@@ -1,0 +1,95 @@
+r"""Which bits are hit: exact draws over a whole space of bits, at a cost in proportion to the number of faults.
+
+Let every bit of the target be flipped independently with probability :math:`p`. Then a tensor of :math:`N` bits has
+:math:`K \sim \mathrm{Binomial}(N, p)` faults at :math:`K` *distinct* addresses, uniform over the bits. Drawn tensor by
+tensor, the total is binomial over all bits of the target, since a sum of binomials of one :math:`p` is binomial.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from clipact.errors import FaultError
+from clipact.faults._streams import Purpose, stream
+
+Addresses: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BitSpace:
+    """The bits of one tensor; a bit's address is ``flat index * width + bit``, bit 0 the least significant.
+
+    Attributes:
+        name: The tensor's dotted name.
+        words: Number of elements.
+        width: Bits an element has in the number format.
+    """
+
+    name: str
+    words: int
+    width: int
+
+    @property
+    def bits(self) -> int:
+        """Number of bits."""
+        return self.words * self.width
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a draw is a pure function of, besides the space."""
+
+    seed: int
+    trial: int
+
+
+def draw_by_rate(spaces: Sequence[BitSpace], rate: float, draw: Draw) -> list[Addresses]:
+    """Hit every bit with probability ``rate``, independently.
+
+    Each tensor has streams of its own, keyed by its name: what other tensors the target has changes nothing. The
+    faults of a lower rate in the same trial are, up to half of a tensor's bits, a subset of those of a higher one.
+    """
+    return [_draw_tensor(space, rate, draw) for space in spaces]
+
+
+def draw_by_count(spaces: Sequence[BitSpace], count: int, draw: Draw) -> list[Addresses]:
+    """Hit exactly ``count`` distinct bits, uniform over the bits of all tensors together.
+
+    Raises:
+        FaultError: There are fewer bits.
+    """
+    ends = np.cumsum([space.bits for space in spaces], dtype=np.int64)
+    total = int(ends[-1])
+    if count > total:
+        raise FaultError(f"{count} bits are to be hit, but the target has {total}; lower the count")
+    addresses = _distinct(stream(draw.seed, draw.trial, "", Purpose.ADDRESS), total, count)
+    cuts = np.searchsorted(addresses, ends)
+    starts = ends - np.array([space.bits for space in spaces], dtype=np.int64)
+    parts = np.split(addresses, cuts[:-1])
+    return [part - start for part, start in zip(parts, starts, strict=True)]
+
+
+def _draw_tensor(space: BitSpace, rate: float, draw: Draw) -> Addresses:
+    generator = stream(draw.seed, draw.trial, space.name, Purpose.COUNT)
+    count = int(generator.binomial(space.bits, rate))
+    if count == 0:
+        return np.empty(0, dtype=np.int64)
+    return _distinct(stream(draw.seed, draw.trial, space.name, Purpose.ADDRESS), space.bits, count)
+
+
+def _distinct(generator: np.random.Generator, population: int, count: int) -> Addresses:
+    """The first ``count`` distinct values of the stream, sorted; beyond half the population, all but the first others."""
+    if count > population // 2:
+        kept = np.ones(population, dtype=np.bool_)
+        kept[_distinct(generator, population, population - count)] = False
+        return np.flatnonzero(kept)
+    drawn = np.empty(0, dtype=np.int64)
+    while drawn.size < count:
+        more = generator.integers(population, size=count - drawn.size, dtype=np.int64)
+        drawn = np.concatenate([drawn, more])
+        first = np.unique(drawn, return_index=True)[1]
+        drawn = drawn[np.sort(first)]
+    return np.sort(drawn)

@@ -1,0 +1,128 @@
+"""Number formats: which bits stand for a value."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from clipact.errors import FaultError
+
+Codes: TypeAlias = npt.NDArray[np.uint64]
+
+_SIGNED = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+
+class Format(ABC):
+    """How the value of a word is written in bits. Subclasses are frozen dataclasses; all methods are pure functions."""
+
+    @abstractmethod
+    def width(self, dtype: torch.dtype) -> int:
+        """Number of bits of a word.
+
+        Raises:
+            FaultError: Values of this dtype cannot be written in this format.
+        """
+
+    @abstractmethod
+    def encode(self, values: Tensor) -> Codes:
+        """The bit patterns of a flat tensor of values on the CPU."""
+
+    @abstractmethod
+    def decode(self, codes: Codes, dtype: torch.dtype) -> Tensor:
+        """The values of bit patterns, as a tensor of ``dtype`` on the CPU."""
+
+
+@final
+@dataclass(frozen=True)
+class Native(Format):
+    """The bits as they are in memory: IEEE 754 and bfloat16, float8, two's complement integers.
+
+    A ``bool`` has one bit. NaN payloads and the signs of zeros are kept.
+
+    Examples:
+        >>> Native().width(torch.bfloat16)
+        16
+    """
+
+    def width(self, dtype: torch.dtype) -> int:
+        """8 times the item size; 1 for ``bool``."""
+        return 1 if dtype is torch.bool else 8 * dtype.itemsize
+
+    def encode(self, values: Tensor) -> Codes:
+        """See :class:`Format`."""
+        size = values.element_size()
+        return values.view(_SIGNED[size]).numpy().view(_UNSIGNED[size]).astype(np.uint64)
+
+    def decode(self, codes: Codes, dtype: torch.dtype) -> Tensor:
+        """See :class:`Format`."""
+        words = codes.astype(_UNSIGNED[dtype.itemsize]).view(f"i{dtype.itemsize}")
+        return torch.from_numpy(words).view(dtype)
+
+
+NATIVE = Native()
+
+
+@final
+@dataclass(frozen=True)
+class FixedPoint(Format):
+    r"""Two's complement fixed point :math:`Q_{m.f}`, :math:`m = \mathrm{bits} - f`, emulated on floating-point tensors.
+
+    A word that is hit is rounded to the nearest multiple of :math:`2^{-f}` (ties to even), saturated to
+    :math:`[-2^{m-1},\ 2^{m-1} - 2^{-f}]`, changed, and brought back to the tensor's dtype; all in float64. Words that
+    are not hit stay as they are. Before the fault +inf becomes the largest value, -inf the smallest and NaN zero;
+    after it every value is finite: where the dtype cannot hold one, it saturates. A dtype with fewer significant
+    bits than the format rounds once more on the way back, which can hide a flip of a low bit.
+
+    Args:
+        bits: Bits of a word, 2 to 53 (what float64 holds exactly).
+        fraction: How many of them are behind the point, at least 0 and fewer than ``bits``.
+
+    Raises:
+        FaultError: Either is out of range.
+
+    Examples:
+        >>> q = FixedPoint(bits=32, fraction=16)
+        >>> code = q.encode(torch.tensor([1.5]))
+        >>> q.decode(code ^ np.uint64(1 << 31), torch.float32)
+        tensor([-32766.5000])
+    """
+
+    bits: int = 32
+    fraction: int = 16
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= 53:
+            raise FaultError(f"FixedPoint(bits={self.bits}): a word has 2 to 53 bits")
+        if not 0 <= self.fraction < self.bits:
+            raise FaultError(
+                f"FixedPoint(bits={self.bits}, fraction={self.fraction}): the fraction has 0 to {self.bits - 1} bits"
+            )
+
+    def width(self, dtype: torch.dtype) -> int:
+        """``bits``, for floating-point tensors only."""
+        if not dtype.is_floating_point:
+            raise FaultError(
+                f"{self} emulates fixed point on floating-point tensors, not on {dtype}; leave that tensor out with"
+                " where=, or use Native()"
+            )
+        return self.bits
+
+    def encode(self, values: Tensor) -> Codes:
+        """See :class:`Format`."""
+        top = 2 ** (self.bits - 1)
+        scaled = np.nan_to_num(values.to(torch.float64).numpy(), nan=0.0) * 2.0**self.fraction
+        rounded = np.clip(np.rint(scaled), -top, top - 1)
+        return rounded.astype(np.int64).view(np.uint64) & np.uint64(2**self.bits - 1)
+
+    def decode(self, codes: Codes, dtype: torch.dtype) -> Tensor:
+        """See :class:`Format`."""
+        signed = codes.view(np.int64)
+        signed = np.where(signed >= 2 ** (self.bits - 1), signed - 2**self.bits, signed)
+        limit = torch.finfo(dtype).max
+        values = np.clip(signed.astype(np.float64) / 2.0**self.fraction, -limit, limit)
+        return torch.from_numpy(values).to(dtype)

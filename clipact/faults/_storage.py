@@ -1,0 +1,70 @@
+"""A tensor's words as integers in its own storage, whatever its strides."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from clipact.errors import FaultError
+
+_WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def check_addressable(name: str, tensor: Tensor) -> None:
+    """Refuse a tensor whose words cannot be changed in place, each by itself.
+
+    Raises:
+        FaultError: It is on the meta device, not initialised, sparse, quantised, complex, a tensor subclass without
+            plain storage, or several of its elements share a word.
+    """
+    if problem := _problem(tensor):
+        raise FaultError(f"{name} {problem}; leave it out with where=")
+
+
+def storage_words(tensor: Tensor) -> Tensor:
+    """A flat integer view from the tensor's first word in storage to its last, gaps included. Nothing is copied."""
+    extent = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+    flat = tensor.detach().as_strided((extent,), (1,), tensor.storage_offset())
+    return flat.view(_WORDS[tensor.element_size()])
+
+
+def storage_positions(tensor: Tensor, index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where in :func:`storage_words` the elements of these logical (row-major) indices are."""
+    if tensor.is_contiguous():
+        return index
+    places = np.unravel_index(index, tuple(tensor.shape))
+    return np.sum(
+        [place * stride for place, stride in zip(places, tensor.stride(), strict=True)],
+        axis=0,
+        dtype=np.int64,
+    )
+
+
+def shares_words(tensor: Tensor) -> bool:
+    """Whether elements of one tensor may lie on the same word, as after ``expand``."""
+    reach = 0
+    for size, stride in sorted(zip(tensor.shape, tensor.stride(), strict=True), key=lambda d: d[1]):
+        if size > 1:
+            if stride <= reach:
+                return True
+            reach += (size - 1) * stride
+    return False
+
+
+def _problem(tensor: Tensor) -> str | None:
+    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+        return "has no shape yet (a lazy module): run the model once first"
+    checks = {
+        "is on the meta device and has no bits": tensor.device.type == "meta",
+        f"is a sparse tensor ({tensor.layout})": tensor.layout is not torch.strided,
+        f"has the complex type {tensor.dtype}": tensor.is_complex(),
+        f"is quantised ({tensor.dtype})": tensor.is_quantized,
+        f"is a {type(tensor.detach()).__name__}, not a plain tensor": type(tensor.detach())
+        is not Tensor,
+    }
+    for problem, found in checks.items():
+        if found:
+            return problem
+    if shares_words(tensor):
+        return f"has several elements on one word (shape {tuple(tensor.shape)}, strides {tensor.stride()})"
+    return None
