@@ -1,7 +1,8 @@
 """Clipped activations as pure functions of tensors."""
 
 from clipact.functional._hyrelu import hyrelu
-from clipact.functional._range_restricted import output_guard, range_restricted
+from clipact.functional._output_guard import output_guard
+from clipact.functional._range_restricted import range_restricted
 from clipact.functional._saturated_relu import saturated_relu
 from clipact.functional._zeroed_relu import zeroed_relu
 

@@ -1,9 +1,90 @@
-"""Two-sided ranges: around any activation, and around the logits of a classifier."""
+"""Two-sided ranges around any activation: hold the bound, or fall to zero."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
-from clipact.functional._threshold import fit
+from clipact.functional._kernel import Backward, Forward, Kernel, drop_where, keep_where, run
+from clipact.functional._threshold import as_number
+
+
+@final
+@dataclass(frozen=True)
+class _Held(Kernel):
+    nan_to_zero: bool
+    names: ClassVar[tuple[str, ...]] = ("low", "high")
+    scratch: ClassVar[int] = 2
+
+    def compose(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
+        low, high = thresholds
+        y = torch.where(x >= high, high, torch.where(x <= low, low, x))
+        return torch.where(y.isnan(), 0.0, y) if self.nan_to_zero else y
+
+    def gradients(
+        self, grad: Tensor, kept: Tensor, thresholds: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        low, high = thresholds
+        below, above = torch.sign(high - kept), torch.sign(kept - low)
+        inside = grad * below
+        return inside * above, inside * (1 - above), grad * (1 - below)
+
+    def forward_block(self, block: Forward) -> None:
+        low, high = block.thresholds
+        torch.maximum(block.x, low, out=block.y)
+        torch.minimum(block.y, high, out=block.y)
+        if self.nan_to_zero:
+            block.y.nan_to_num_(0, torch.inf, -torch.inf)
+
+    def backward_block(self, block: Backward) -> None:
+        low, high = block.thresholds
+        held, part = block.scratch
+        torch.ge(block.kept, high, out=held)
+        drop_where(held, block.grad, out=block.dx)
+        if block.sums[1] is not None:
+            block.add(1, keep_where(held, block.grad, out=part))
+        torch.le(block.kept, low, out=held)
+        if block.sums[0] is not None:
+            block.add(0, keep_where(held, block.dx, out=part))
+        drop_where(held, block.dx, out=block.dx)
+
+    def infer(self, x: Tensor, thresholds: Sequence[float | Tensor]) -> Tensor:
+        low, high = (as_number(x, threshold) for threshold in thresholds)
+        if low is None or high is None or self.nan_to_zero:
+            return super().infer(x, thresholds)
+        return torch.clamp(x, low, high)
+
+
+@final
+@dataclass(frozen=True)
+class _Dropped(Kernel):
+    names: ClassVar[tuple[str, ...]] = ("low", "high")
+    keeps_output: ClassVar[bool] = False
+
+    def compose(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
+        low, high = thresholds
+        return torch.where((x >= low) & (x <= high), x, 0.0)
+
+    def gradients(
+        self, grad: Tensor, kept: Tensor, thresholds: Sequence[Tensor]
+    ) -> tuple[Tensor | None, ...]:
+        low, high = thresholds
+        return torch.where((kept >= low) & (kept <= high), grad, 0.0), None, None
+
+    def forward_block(self, block: Forward) -> None:
+        _keep_inside(block.x, block.x, block.thresholds, block.scratch[0], out=block.y)
+
+    def backward_block(self, block: Backward) -> None:
+        _keep_inside(block.kept, block.grad, block.thresholds, block.scratch[0], out=block.dx)
+
+
+def _keep_inside(
+    x: Tensor, values: Tensor, thresholds: Sequence[Tensor], mask: Tensor, *, out: Tensor
+) -> None:
+    keep_where(torch.ge(x, thresholds[0], out=mask), values, out=out)
+    keep_where(torch.le(x, thresholds[1], out=mask), out, out=out)
 
 
 def range_restricted(
@@ -15,14 +96,4 @@ def range_restricted(
     nan_to_zero: bool = False,
 ) -> Tensor:
     r"""Hold ``x`` within ``[low, high]``, or drop to zero what lies outside."""
-    floor, ceiling = fit(x, low, "low"), fit(x, high, "high")
-    if zero:
-        return torch.where((x >= floor) & (x <= ceiling), x, 0.0)
-    y = torch.where(x >= ceiling, ceiling, torch.where(x <= floor, floor, x))
-    return torch.where(y.isnan(), 0.0, y) if nan_to_zero else y
-
-
-def output_guard(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
-    r"""A value outside ``[low, high]``, or NaN, becomes ``low``."""
-    floor, ceiling = fit(x, low, "low"), fit(x, high, "high")
-    return torch.where((x >= floor) & (x <= ceiling), x, floor)
+    return run(_Dropped() if zero else _Held(nan_to_zero), x, low, high)

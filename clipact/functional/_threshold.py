@@ -1,17 +1,16 @@
-"""How a threshold meets an input: shapes, dtypes, and the error when they do not fit."""
+"""How a threshold meets an input: the shapes that fit, and the error when they do not."""
 
 from torch import Tensor
 
 from clipact.errors import ThresholdError
 
 
-def fit(x: Tensor, threshold: float | Tensor, name: str = "threshold") -> float | Tensor:
-    """The threshold in the dtype of ``x``, in a shape that broadcasts to ``x`` without enlarging it.
+def fit(x: Tensor, threshold: float | Tensor, name: str) -> float | Tensor:
+    """The threshold, with as many dimensions as ``x`` if it is a tensor.
 
     Args:
         x: Floating-point input of any shape.
-        threshold: A number, or a tensor of shape ``(1,)`` (layer), ``(C, 1, 1)`` (channel), ``(C, H, W)`` or ``(F,)``
-            (neuron). Gradients flow back to it in its own dtype.
+        threshold: A number, or a tensor that broadcasts to ``x`` without enlarging it. One element always does.
         name: What the threshold is called, for the error message.
 
     Raises:
@@ -19,23 +18,43 @@ def fit(x: Tensor, threshold: float | Tensor, name: str = "threshold") -> float 
     """
     if not x.is_floating_point():
         raise ThresholdError(
-            f"{name} needs a floating-point input, got {x.dtype} of shape {tuple(x.shape)}; convert it first: x.float()"
+            f"{name} was applied to an input of {x.dtype}, shape {tuple(x.shape)}; activations take floating-point"
+            " inputs: convert it with x.float()"
         )
     if not isinstance(threshold, Tensor):
         return float(threshold)
-    check_shape(x, threshold, name)
-    if threshold.dim() > x.dim():
-        threshold = threshold.reshape(x.shape)
-    return threshold.to(x.dtype)
-
-
-def check_shape(x: Tensor, threshold: Tensor, name: str) -> None:
-    """Raise unless ``threshold`` broadcasts to ``x`` without enlarging it; one element always does."""
     if threshold.numel() == 1:
-        return
-    spans = zip(reversed(threshold.shape), reversed(x.shape), strict=False)
-    if threshold.dim() > x.dim() or any(size not in (1, span) for size, span in spans):
+        return threshold if threshold.dim() == x.dim() else threshold.reshape((1,) * x.dim())
+    missing = x.dim() - threshold.dim()
+    pairs = zip(threshold.shape, x.shape[missing:], strict=False)
+    if missing < 0 or any(size not in (1, full) for size, full in pairs):
         raise ThresholdError(
             f"{name} of shape {tuple(threshold.shape)} does not broadcast to an input of shape {tuple(x.shape)} without"
             f" enlarging it; give one value, one a channel (C, 1, 1), or one a neuron {tuple(x.shape[1:])}"
         )
+    return threshold if missing == 0 else threshold.reshape((1,) * missing + threshold.shape)
+
+
+def as_tensor(x: Tensor, threshold: float | Tensor) -> Tensor:
+    """A fitted threshold as a tensor with the dimensions of ``x``; a number costs a fill and no synchronisation."""
+    if isinstance(threshold, Tensor):
+        return threshold
+    return x.new_full((1,) * x.dim(), threshold)
+
+
+def as_number(x: Tensor, threshold: float | Tensor) -> float | None:
+    """A fitted threshold as a number in the precision of ``x``, or None where it is not one or reading it would wait.
+
+    A tensor on an accelerator is never read: that would stall the host until the device has caught up.
+    """
+    if not isinstance(threshold, Tensor):
+        return threshold
+    if threshold.numel() == 1 and threshold.device.type == "cpu":
+        return float(threshold.detach().to(x.dtype))
+    return None
+
+
+def varies_in_memory(x: Tensor, threshold: Tensor) -> bool:
+    """Whether a fitted threshold changes from one element of ``x`` to its neighbour in memory."""
+    sizes = sorted((stride, size) for stride, size in zip(x.stride(), threshold.shape, strict=True))
+    return bool(sizes) and sizes[0][1] > 1
