@@ -1,0 +1,30 @@
+"""Find the activations of a model, replace them, put them back.
+
+A *site* is one call of an activation, by name; a *recipe* a function from site to module; a *receipt* what an in-place
+change hands back, with ``restore()``.
+"""
+
+from clipact.surgery._find import find_sites, watch
+from clipact.surgery._kinds import ACTIVATIONS
+from clipact.surgery._output_guard import attach_output, guard_output
+from clipact.surgery._receipt import Receipt
+from clipact.surgery._replace import replace_activations
+from clipact.surgery._run import Example, evaluating
+from clipact.surgery._site import Site, Sites
+from clipact.surgery._thresholds import harden_, thresholds
+
+__all__ = [
+    "ACTIVATIONS",
+    "Example",
+    "Receipt",
+    "Site",
+    "Sites",
+    "attach_output",
+    "evaluating",
+    "find_sites",
+    "guard_output",
+    "harden_",
+    "replace_activations",
+    "thresholds",
+    "watch",
+]

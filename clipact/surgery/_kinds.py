@@ -1,0 +1,61 @@
+"""Which modules count as activations, and which are layers whose output is meant."""
+
+from typing import Final
+
+from torch import nn
+
+from clipact.nn import Activation
+
+__all__ = ["ACTIVATIONS", "is_replaceable"]
+
+ACTIVATIONS: Final[tuple[type[nn.Module], ...]] = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.RReLU,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Hardswish,
+    nn.Softplus,
+    nn.Hardtanh,
+    Activation,
+)
+"""The kinds of :func:`find_sites` unless told otherwise: what is unbounded above, its capped kin, and our own.
+
+Sigmoid, Tanh, Softmax and Hardsigmoid are bounded and left out; pass them in ``kinds`` when they are meant.
+"""
+
+_BOUNDED: Final[tuple[type[nn.Module], ...]] = (
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Softmax,
+    nn.Softmax2d,
+    nn.Softmin,
+    nn.LogSoftmax,
+    nn.LogSigmoid,
+    nn.Hardsigmoid,
+    nn.Hardshrink,
+    nn.Softshrink,
+    nn.Tanhshrink,
+    nn.Softsign,
+    nn.Threshold,
+)
+
+
+def is_replaceable(module: nn.Module) -> bool:
+    """Whether a site of this module is replaced as a whole; otherwise the site is the module's output.
+
+    True of torch's activations, of ours, and of a class of the user's that owns no children, no buffers and no
+    parameter of two or more dimensions.
+    """
+    if isinstance(module, ACTIVATIONS + _BOUNDED):
+        return True
+    if type(module).__module__.split(".")[:2] == ["torch", "nn"]:
+        return False
+    bare = next(module.children(), None) is None and next(module.buffers(), None) is None
+    return bare and all(parameter.dim() < 2 for parameter in module.parameters())

@@ -1,0 +1,167 @@
+"""One replacement, all of it or nothing: plan, rewrite, verify, finish."""
+
+from typing import Any, final
+
+from torch import nn
+
+from clipact.errors import SurgeryError
+from clipact.nn import Activation
+from clipact.surgery._install import adopt_hooks, install, put_guards, put_modules, stand_ins
+from clipact.surgery._journal import Journal
+from clipact.surgery._names import split
+from clipact.surgery._plan import Plan, make_plan, shared_plan
+from clipact.surgery._program import Program
+from clipact.surgery._record import Recorder
+from clipact.surgery._recording import recording, unshared
+from clipact.surgery._rewrite import rewrite
+from clipact.surgery._run import Example, run_once
+from clipact.surgery._same import same_bits
+from clipact.surgery._trace import UntraceableError
+
+__all__ = ["Operation"]
+
+Programs = dict[str, tuple[Program, Program]]
+
+
+@final
+class Operation:
+    """Puts new modules at the sites of a model.
+
+    Args:
+        model: The model.
+        example: What it runs on.
+        kinds: What was recorded.
+        recorder: What the model did with the example.
+        output: What it gave.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        example: Example,
+        kinds: tuple[type, ...],
+        recorder: Recorder,
+        output: Any,
+    ) -> None:
+        self._model = model
+        self._example = example
+        self._kinds = kinds
+        self._recorder = recorder
+        self._output = output
+
+    def perform(self, chosen: dict[str, nn.Module]) -> tuple[Journal, dict[str, nn.Module]]:
+        """Change the model, or leave it as it was and raise.
+
+        Returns:
+            The journal, and the module that is now at each site.
+
+        Raises:
+            SurgeryError: A container cannot be rewritten, or the rewritten model computes something else.
+        """
+        if "" in chosen and not self._recorder.calls[""].is_output:
+            raise SurgeryError(
+                f"the model itself is a {type(self._model).__name__}; put it into an nn.Sequential first"
+            )
+        plan, programs, chosen = self._plan(chosen)
+        journal = Journal()
+        try:
+            if self._differs(journal, plan, programs):
+                journal.undo()
+                journal = Journal()
+                plan = make_plan(self._recorder.calls, chosen, rewrite_in_place=True)
+                programs, reasons = self._programs(plan)
+                difference = self._differs(journal, plan, programs)
+                if difference:
+                    raise SurgeryError(_unfaithful(difference, programs, reasons))
+            self._finish(journal, plan, chosen)
+        except BaseException:
+            journal.undo()
+            raise
+        return journal, chosen
+
+    def _plan(self, chosen: dict[str, nn.Module]) -> tuple[Plan, Programs, dict[str, nn.Module]]:
+        """Where containers cannot be rewritten, one module for several calls of one module, if that is the same."""
+        calls = self._recorder.calls
+        plan = make_plan(calls, chosen)
+        programs, reasons = self._programs(plan)
+        if reasons:
+            shared = shared_plan(calls, chosen, list(reasons))
+            if shared is None:
+                raise SurgeryError(_untraceable(reasons))
+            chosen, plan = shared, make_plan(calls, shared)
+            programs, _ = self._programs(plan)
+        return plan, programs, chosen
+
+    def _programs(self, plan: Plan) -> tuple[Programs, dict[str, str]]:
+        """Programs by container, and the reasons for those that cannot be rewritten."""
+        programs: Programs = {}
+        reasons: dict[str, str] = {}
+        with unshared(self._model, self._kinds):
+            for path, targets in plan.targets.items():
+                container = self._model.get_submodule(path)
+                try:
+                    programs[path] = rewrite(path, container, self._recorder, targets, self._kinds)
+                except UntraceableError as error:
+                    reasons[path] = f"{path or 'the model'} ({type(container).__name__}): {error}"
+        return programs, reasons
+
+    def _differs(self, journal: Journal, plan: Plan, programs: Programs) -> str:
+        """Install the plan with the original activations out of place; how the model now differs, if it does."""
+        calls = self._recorder.calls
+        install(journal, self._model, stand_ins(plan, calls), programs)
+        if not plan.modules:
+            return ""
+        with recording(self._model, self._kinds) as recorder:
+            output = run_once(self._model, self._example)
+        before = {name: call.shapes for name, call in calls.items()}
+        after = {name: call.shapes for name, call in recorder.calls.items()}
+        if list(before.items()) != list(after.items()):
+            lost = [name for name in before if before[name] != after.get(name)] or list(after)
+            return f"the calls at {', '.join(lost)} do not go through the modules registered there"
+        return (
+            "" if same_bits(output, self._output) else "its output for the example is another one"
+        )
+
+    def _finish(self, journal: Journal, plan: Plan, chosen: dict[str, nn.Module]) -> None:
+        calls = self._recorder.calls
+        modules = {name: chosen.get(name, calls[name].activation) for name in plan.modules}
+        for name, module in modules.items():
+            if name in chosen:
+                module.to(calls[name].device)
+                module.train(self._model.get_submodule(split(name)[0]).training)
+            adopt_hooks(journal, module, calls[name])
+        put_modules(journal, self._model, modules)
+        put_guards(
+            journal,
+            self._model,
+            {path: guard.to(calls[path].device) for path, guard in plan.guards.items()},
+        )
+        self._number(journal, chosen)
+
+    def _number(self, journal: Journal, chosen: dict[str, nn.Module]) -> None:
+        """Execution order, for all activations of ours in the model, old and new."""
+        calls = self._recorder.calls
+        there = {
+            id(module): module
+            for name, call in calls.items()
+            for module in [chosen.get(name, call.activation)]
+        }
+        ours = [module for module in there.values() if isinstance(module, Activation)]
+        for position, module in enumerate(ours):
+            journal.set_attribute("position", module, "position", position, checked=False)
+
+
+def _untraceable(reasons: dict[str, str]) -> str:
+    return (
+        f"cannot give every activation call a module of its own: {'; '.join(reasons.values())}. Leave these sites out with "
+        "where=, or use one layer-wise threshold for all calls of a shared module"
+    )
+
+
+def _unfaithful(difference: str, programs: Programs, reasons: dict[str, str]) -> str:
+    rewritten = ", ".join(path or "the model" for path in programs) or "no container"
+    untraced = f"; not rewritten: {'; '.join(reasons.values())}" if reasons else ""
+    return (
+        f"with the original activations out of place the model does something else: {difference} (rewritten: {rewritten}"
+        f"{untraced}). It was left as it was; leave the sites concerned out with where="
+    )

@@ -1,0 +1,62 @@
+"""What an in-place change of a model hands back."""
+
+from types import TracebackType
+from typing import Any, Self, final
+
+from torch import nn
+
+from clipact.surgery._journal import Journal
+from clipact.surgery._site import Site
+
+__all__ = ["Receipt"]
+
+
+@final
+class Receipt:
+    """What was changed in a model, and the way back.
+
+    As a context manager it restores on exit, also after an exception.
+
+    Attributes:
+        changes: Each site with the module that is there now, in execution order.
+        history: One dictionary a training step or epoch, filled by methods that train thresholds.
+    """
+
+    def __init__(self, changes: list[tuple[Site, nn.Module]], *journals: Journal) -> None:
+        self.changes = changes
+        self.history: list[dict[str, Any]] = []
+        self._journals = journals
+
+    def restore(self) -> None:
+        """Undo the change: the same modules, functions, hooks and attributes as before, in the same order.
+
+        Only the change is undone: weights that were trained or moved since stay as they are, and modules that return
+        are in the training mode of their parent if that was changed since.
+
+        Raises:
+            SurgeryError: Restored before, or a later change lies on top; the model is left as it is.
+        """
+        for journal in reversed(self._journals):
+            journal.check()
+        for journal in reversed(self._journals):
+            journal.undo()
+
+    def then(self, later: "Receipt") -> "Receipt":
+        """One receipt for this change and a later one, restored together."""
+        both = Receipt([*self.changes, *later.changes], *self._journals, *later._journals)
+        both.history = [*self.history, *later.history]
+        return both
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.restore()
+
+    def __repr__(self) -> str:
+        return f"Receipt({len(self.changes)} changes)"

@@ -1,0 +1,122 @@
+"""Put a recorder into a model for a while: its hooks, and an object of its own at every registration."""
+
+import functools
+import types
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final, final
+
+from torch import jit, nn
+
+from clipact.nn import Activation
+from clipact.surgery._functions import FUNCTIONS
+from clipact.surgery._kinds import is_replaceable
+from clipact.surgery._names import Origin, Source, join
+from clipact.surgery._record import OnCall, Recorder
+
+__all__ = ["HOOKS", "recording", "twin", "unshared", "visible_modules"]
+
+HOOKS: Final = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)
+"""The dictionaries in which a module keeps its forward hooks."""
+
+
+@contextmanager
+def recording(
+    model: nn.Module, kinds: tuple[type, ...], on_call: OnCall | None = None
+) -> Iterator[Recorder]:
+    """A recorder of everything the model runs inside; afterwards the model is as it was."""
+    with ExitStack() as stack:
+        stack.enter_context(unshared(model, kinds))
+        modules = visible_modules(model)
+        recorder = Recorder(modules, kinds, on_call)
+        stack.enter_context(_probed(modules, recorder))
+        for module in modules.values():
+            before = module.register_forward_pre_hook(recorder.enter, with_kwargs=True)
+            stack.callback(before.remove)
+            stack.callback(module.register_forward_hook(recorder.leave).remove)
+        stack.enter_context(recorder)
+        yield recorder
+
+
+def visible_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The model's modules by path, each object once; what lies inside a script module runs out of Python's sight."""
+    visible: dict[str, nn.Module] = {}
+    hidden: tuple[str, ...] = ()
+    for path, module in model.named_modules():
+        if isinstance(module, jit.ScriptModule):
+            hidden = (*hidden, f"{path}.")
+        elif not path.startswith(hidden):
+            visible[path] = module
+    return visible
+
+
+@contextmanager
+def unshared(model: nn.Module, kinds: tuple[type, ...]) -> Iterator[None]:
+    """One activation object registered at several places becomes one object a place."""
+    seen: set[int] = set()
+    with ExitStack() as stack:
+        for parent in visible_modules(model).values():
+            for key, child in parent._modules.items():  # noqa: SLF001 - the registrations themselves
+                if (
+                    child is None
+                    or not isinstance(child, (*kinds, Activation))
+                    or not is_replaceable(child)
+                ):
+                    continue
+                if id(child) in seen:
+                    stack.callback(parent._modules.__setitem__, key, child)  # noqa: SLF001 - as above
+                    parent._modules[key] = twin(child)  # noqa: SLF001 - as above
+                seen.add(id(child))
+        yield
+
+
+def twin(module: nn.Module) -> nn.Module:
+    """Another module object with the same parameters, buffers, children and settings, and hook tables of its own."""
+    other: nn.Module = object.__new__(type(module))
+    other.__dict__ = dict(module.__dict__)
+    for name in HOOKS:
+        other.__dict__[name] = other.__dict__[name].copy()
+    return other
+
+
+@final
+class _Probe:
+    """A function stored as an attribute, telling the recorder through which attribute it is called."""
+
+    def __init__(self, function: Callable[..., Any], source: Source, recorder: Recorder) -> None:
+        self._function = function
+        self._source = source
+        self._recorder = recorder
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._recorder.attribute = self._source
+        try:
+            return self._function(*args, **kwargs)
+        finally:
+            self._recorder.attribute = None
+
+
+@contextmanager
+def _probed(modules: dict[str, nn.Module], recorder: Recorder) -> Iterator[None]:
+    with ExitStack() as stack:
+        for path, module in modules.items():
+            attributes = module.__dict__
+            for key in [key for key, value in attributes.items() if _is_activation_function(value)]:
+                stack.callback(attributes.__setitem__, key, attributes[key])
+                attributes[key] = _Probe(
+                    attributes[key], Source(join(path, key), Origin.ATTRIBUTE), recorder
+                )
+        yield
+
+
+def _is_activation_function(value: Any) -> bool:
+    if isinstance(value, functools.partial):
+        value = value.func
+    plain = (types.FunctionType, types.BuiltinFunctionType, types.MethodDescriptorType)
+    return isinstance(value, plain) and value in FUNCTIONS

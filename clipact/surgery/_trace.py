@@ -1,0 +1,198 @@
+"""Trace the forward of one container, its children as leaves, for any input that looks like the example."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
+from torch.utils import _pytree as pytree
+
+from clipact.surgery._program import RewrittenForward
+from clipact.surgery._record import TENSOR
+from clipact.surgery._unchanged import unchanged
+
+__all__ = ["Trace", "UntraceableError", "trace"]
+
+
+class UntraceableError(Exception):
+    """Why a container cannot be traced; becomes part of a SurgeryError."""
+
+
+@final
+@dataclass(frozen=True)
+class Trace:
+    """What tracing gives.
+
+    Attributes:
+        graph: The computation, children as ``call_module`` nodes.
+        signature: Of the container's forward, ``self`` included.
+        fixed: Expressions over the arguments, each with the plain value it must have.
+        required: Arguments that may be None by their default, but were tensors.
+    """
+
+    graph: fx.Graph
+    signature: inspect.Signature
+    fixed: list[tuple[str, Any]]
+    required: list[str]
+
+
+def trace(
+    container: nn.Module, arguments: tuple[tuple[Any, ...], dict[str, Any]], *, training: bool
+) -> Trace:
+    """Trace a container in one of its modes; it is afterwards what it was.
+
+    Raises:
+        UntraceableError: With the reason.
+    """
+    root = _traceable(container)
+    tracer = _ContainerTracer(arguments)
+    devices = (
+        [index for index in range(torch.cuda.device_count())] if torch.cuda.is_initialized() else []
+    )
+    with torch.random.fork_rng(devices=devices), unchanged(container) as changes:
+        for module in container.modules():
+            module.training = training
+        try:
+            with _Factories(tracer):
+                graph = tracer.trace(root)
+        except Exception as error:
+            raise UntraceableError(
+                f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            ) from error
+        if found := changes():
+            raise UntraceableError(f"its forward changes or creates {', '.join(found)}")
+    return Trace(graph, tracer.signature, tracer.fixed, tracer.required)
+
+
+def _traceable(container: nn.Module) -> nn.Module:
+    """The container; if it was rewritten before, a view of it whose class has the rewritten forward."""
+    forward = container.__dict__.get("forward")
+    if forward is None:
+        return container
+    if not isinstance(forward, RewrittenForward):
+        raise UntraceableError("its forward was replaced on the instance; undo that first")
+    program = forward.training if container.training else forward.evaluating
+    view = type(type(container).__name__, (nn.Module,), {"forward": program.compile()})
+    root: nn.Module = object.__new__(view)
+    root.__dict__ = container.__dict__
+    return root
+
+
+class _TensorProxy(fx.Proxy):
+    """Stands for an argument that is a tensor, also where code asks ``isinstance(x, Tensor)``."""
+
+    _is_param = False  # asked by isinstance(x, nn.Parameter)
+
+    @property
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride] - that is the trick
+        return Tensor
+
+
+@final
+class _ContainerTracer(fx.Tracer):
+    """Traces with tensors of the example as symbols and everything else in it as constants."""
+
+    proxy_buffer_attributes = True
+
+    def __init__(self, arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
+        super().__init__()
+        self.fixed: list[tuple[str, Any]] = []
+        self.required: list[str] = []
+        self.signature = inspect.Signature()
+        self._arguments = arguments
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002 - fx's signature
+        """Every child."""
+        return True
+
+    def create_arg(self, a: Any) -> Any:
+        """A symbol is a node even if it claims to be a tensor."""
+        return a.node if _is_proxy(a) else super().create_arg(a)
+
+    def create_args_for_root(
+        self,
+        root_fn: Callable[..., Any],
+        is_module: bool,
+        concrete_args: Any = None,  # noqa: ARG002, FBT001 - fx's signature
+    ) -> tuple[Callable[[], Any], list[Any]]:
+        """Placeholders for what is or contains a tensor, constants for the rest."""
+        args, kwargs = self._arguments
+        self.signature = inspect.signature(root_fn)
+        bound = self.signature.bind(self.root, *args, **kwargs)
+        bound.apply_defaults()
+        for name, value in list(bound.arguments.items())[1:]:
+            bound.arguments[name] = self._symbol(name, value)
+        return lambda: root_fn(*bound.args, **bound.kwargs), []
+
+    def _symbol(self, name: str, value: Any) -> Any:
+        if not any(leaf is TENSOR for leaf in pytree.tree_leaves(value)):
+            return self._constant(name, value)
+        if self.signature.parameters[name].default is None:
+            self.required.append(name)
+        return self._unpack(name, self.create_proxy("placeholder", name, (), {}), value)
+
+    def _unpack(self, name: str, proxy: Any, value: Any) -> Any:
+        if value is TENSOR:
+            return _TensorProxy(proxy.node, self)
+        if isinstance(value, dict):
+            self.fixed.append((f"list({name})", list(value)))
+            return {
+                key: self._unpack(f"{name}[{key!r}]", proxy[key], item)
+                for key, item in value.items()
+            }
+        if isinstance(value, tuple | list):
+            self.fixed.append((f"len({name})", len(value)))
+            items = [self._unpack(f"{name}[{i}]", proxy[i], item) for i, item in enumerate(value)]
+            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        return self._constant(name, value)
+
+    def _constant(self, name: str, value: Any) -> Any:
+        if not _is_plain(value):
+            raise TypeError(f"its argument {name} is of type {type(value).__name__}")
+        self.fixed.append((name, value))
+        return value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, dict):
+        return all(_is_plain(item) for item in value.values())
+    return value is None or isinstance(value, bool | int | float | str | torch.dtype | torch.device)
+
+
+@final
+class _Factories(TorchFunctionMode):
+    """Makes calls that create tensors from nothing (``torch.zeros``, ``torch.rand``) part of the graph."""
+
+    def __init__(self, tracer: fx.Tracer) -> None:
+        super().__init__()
+        self._tracer = tracer
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Record the call if it gives tensors though no symbol goes in."""
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        leaves = pytree.tree_leaves(result)
+        if not any(
+            type(leaf) is Tensor or isinstance(leaf, nn.Parameter)
+            for leaf in leaves
+            if not _is_proxy(leaf)
+        ):
+            return result
+        if is_tensor_method_or_property(func):
+            return self._tracer.create_proxy("call_method", func.__name__, args, kwargs)
+        return self._tracer.create_proxy("call_function", func, args, kwargs)
+
+
+def _is_proxy(value: Any) -> bool:
+    return issubclass(type(value), fx.Proxy)
