@@ -1,4 +1,9 @@
-"""Clipped activations as pure functions of tensors."""
+"""Clipped activations as pure functions of tensors.
+
+A threshold is a number or a tensor whose shape is its granularity: ``(1,)`` for a layer, ``(C, 1, 1)`` a channel,
+``(C, H, W)`` or ``(F,)`` a neuron. It broadcasts to the input without enlarging it. Infinities and NaN are specified for
+every function, because a flipped exponent bit produces them.
+"""
 
 from clipact.functional._hyrelu import hyrelu
 from clipact.functional._output_guard import output_guard

@@ -1,9 +1,11 @@
 """The module of the smooth zeroed ReLU, whose threshold can be trained."""
 
+import math
 from typing import final
 
 from torch import Tensor, nn
 
+from clipact.errors import ThresholdError
 from clipact.functional import hyrelu
 from clipact.nn._base import Activation
 from clipact.nn._zeroed_relu import ZeroedReLU
@@ -22,7 +24,7 @@ class HyReLU(Activation):
         Input and output: any shape to which the threshold broadcasts without enlarging it.
 
     Raises:
-        ThresholdError: The threshold is NaN, negative, empty or not floating-point, or the slope not positive.
+        ThresholdError: The threshold is NaN, negative, empty or not floating-point, or the slope not positive and finite.
 
     Examples:
         >>> import torch
@@ -37,6 +39,10 @@ class HyReLU(Activation):
 
     def __init__(self, threshold: float | Tensor, slope: float = 20.0) -> None:
         super().__init__()
+        if not 0 < slope < math.inf:
+            raise ThresholdError(
+                f"HyReLU got a slope of {slope}; it must be positive and finite, for example 20.0"
+            )
         self._register_threshold("threshold", threshold)
         self.slope = float(slope)
 

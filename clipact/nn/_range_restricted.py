@@ -22,7 +22,7 @@ class _Ranged(Activation):
         self._register_threshold("high", high, minimum=-torch.inf)
         if self.low.device.type != "meta" and bool((self.low > self.high).any()):
             raise ThresholdError(
-                f"low is above high in {type(self).__name__}; swap them or calibrate again"
+                f"low is above high somewhere in {type(self).__name__}; swap them or calibrate again"
             )
 
     def _outside(self, y: Tensor) -> Tensor:
