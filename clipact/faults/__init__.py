@@ -26,11 +26,11 @@ from clipact.faults._targets import (
     Biases,
     Buffers,
     Target,
-    TargetTensor,
     Thresholds,
     Weights,
     population,
 )
+from clipact.faults._tensors import TargetTensor
 
 __all__ = [
     "Biases",

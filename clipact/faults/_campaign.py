@@ -6,10 +6,9 @@ import warnings
 from collections.abc import Sequence
 from itertools import product
 from math import isnan
-from typing import final
+from typing import Any, final
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from clipact._progress import track
 from clipact.errors import CampaignError, FaultError
@@ -49,10 +48,18 @@ class Campaign:
         SelectionError: The target picks nothing.
 
     Examples:
+        >>> import torch
+        >>> from clipact import faults
         >>> batches = [(torch.eye(4), torch.arange(4))]
         >>> model = nn.Linear(4, 4, bias=False)
         >>> _ = nn.init.eye_(model.weight)
-        >>> campaign = Campaign(model, Classification(batches), fault=BitFlip(rate=0.01), target=Weights(), trials=20)
+        >>> campaign = faults.Campaign(
+        ...     model,
+        ...     faults.Classification(batches),
+        ...     fault=faults.BitFlip(rate=0.01),
+        ...     target=faults.Weights(),
+        ...     trials=20,
+        ... )
         >>> result = campaign.run(progress=False)
         >>> len(result), result.golden["accuracy"]
         (20, 1.0)
@@ -167,12 +174,9 @@ def _digest(model: nn.Module, target: Target) -> bytes:
     found |= {id(item.tensor): item.tensor for item in target.tensors(model)}
     digest = hashlib.sha256()
     for tensor in found.values():
-        digest.update(_bytes(tensor))
+        words: Any = storage_words(tensor).cpu().numpy()
+        digest.update(words)
     return digest.digest()
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    return memoryview(storage_words(tensor).cpu().view(torch.uint8).numpy())
 
 
 def _same(a: Metrics, b: Metrics) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipact.errors import FaultError
-from clipact.faults._streams import Purpose, stream
+from clipact.faults._streams import Purpose, Streams
 
 Addresses: TypeAlias = npt.NDArray[np.int64]
 
@@ -52,7 +52,8 @@ def draw_by_rate(spaces: Sequence[BitSpace], rate: float, draw: Draw) -> list[Ad
     Each tensor has streams of its own, keyed by its name: what other tensors the target has changes nothing. The
     faults of a lower rate in the same trial are, up to half of a tensor's bits, a subset of those of a higher one.
     """
-    return [_draw_tensor(space, rate, draw) for space in spaces]
+    streams = Streams(draw.seed, draw.trial)
+    return [_draw_tensor(space, rate, streams) for space in spaces]
 
 
 def draw_by_count(spaces: Sequence[BitSpace], count: int, draw: Draw) -> list[Addresses]:
@@ -65,19 +66,19 @@ def draw_by_count(spaces: Sequence[BitSpace], count: int, draw: Draw) -> list[Ad
     total = int(ends[-1])
     if count > total:
         raise FaultError(f"{count} bits are to be hit, but the target has {total}; lower the count")
-    addresses = _distinct(stream(draw.seed, draw.trial, "", Purpose.ADDRESS), total, count)
+    streams = Streams(draw.seed, draw.trial)
+    addresses = _distinct(streams.start("", Purpose.ADDRESS), total, count)
     cuts = np.searchsorted(addresses, ends)
     starts = ends - np.array([space.bits for space in spaces], dtype=np.int64)
     parts = np.split(addresses, cuts[:-1])
     return [part - start for part, start in zip(parts, starts, strict=True)]
 
 
-def _draw_tensor(space: BitSpace, rate: float, draw: Draw) -> Addresses:
-    generator = stream(draw.seed, draw.trial, space.name, Purpose.COUNT)
-    count = int(generator.binomial(space.bits, rate))
+def _draw_tensor(space: BitSpace, rate: float, streams: Streams) -> Addresses:
+    count = int(streams.start(space.name, Purpose.COUNT).binomial(space.bits, rate))
     if count == 0:
         return np.empty(0, dtype=np.int64)
-    return _distinct(stream(draw.seed, draw.trial, space.name, Purpose.ADDRESS), space.bits, count)
+    return _distinct(streams.start(space.name, Purpose.ADDRESS), space.bits, count)
 
 
 def _distinct(generator: np.random.Generator, population: int, count: int) -> Addresses:
@@ -87,9 +88,21 @@ def _distinct(generator: np.random.Generator, population: int, count: int) -> Ad
         kept[_distinct(generator, population, population - count)] = False
         return np.flatnonzero(kept)
     drawn = np.empty(0, dtype=np.int64)
-    while drawn.size < count:
-        more = generator.integers(population, size=count - drawn.size, dtype=np.int64)
-        drawn = np.concatenate([drawn, more])
-        first = np.unique(drawn, return_index=True)[1]
-        drawn = drawn[np.sort(first)]
-    return np.sort(drawn)
+    while True:
+        drawn = np.concatenate([drawn, _uniform(generator, population, count - drawn.size)])
+        found = np.sort(drawn)
+        repeated = np.count_nonzero(found[1:] == found[:-1])
+        if repeated:
+            drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]
+        elif found.size == count:
+            return found
+
+
+def _uniform(generator: np.random.Generator, population: int, count: int) -> Addresses:
+    """At most ``count`` values, uniform and unbiased: words of 64 random bits past the last full range are dropped.
+
+    Made from the bit generator's own output, which NumPy keeps stable; that of ``Generator.integers`` it does not.
+    """
+    last = np.uint64(2**64 - 2**64 % population - 1)
+    words: npt.NDArray[np.uint64] = generator.bit_generator.random_raw(count)
+    return (words[words <= last] % np.uint64(population)).astype(np.int64)

@@ -1,42 +1,40 @@
 """At most one injection at a time in a tensor."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
-from torch import Tensor
+from torch import UntypedStorage
 
 from clipact.errors import FaultError
 from clipact.faults._region import Region
-from clipact.faults._targets import TargetTensor
+from clipact.faults._tensors import TargetTensor
 
 # The mark lives on the storage, which all tensors that share it see and nothing else does.
 _MARK = "_clipact_faulted_regions"
 
 
 @contextmanager
-def exclusive(tensors: Sequence[TargetTensor]) -> Iterator[None]:
+def exclusive(tensors: Sequence[TargetTensor]) -> Generator[None]:
     """Mark the tensors as being injected into, for the length of a block.
 
     Raises:
         FaultError: One of them already is; nothing is marked then.
     """
-    regions = [(item.tensor, Region.of(item.tensor)) for item in tensors]
-    for item, (tensor, region) in zip(tensors, regions, strict=True):
-        if any(region.overlaps(other) for other in _marks(tensor)):
+    for item in tensors:
+        if any(item.region.overlaps(other) for other in _marks(item.tensor.untyped_storage())):
             raise FaultError(
                 f"{item.name} has faults from another inject() already; leave that block first, or combine the targets"
                 " with |"
             )
-    storages = [(tensor.untyped_storage(), region) for tensor, region in regions]
+    storages = [(item.tensor.untyped_storage(), item.region) for item in tensors]
     try:
         for storage, region in storages:
-            setattr(storage, _MARK, [*getattr(storage, _MARK, []), region])
+            setattr(storage, _MARK, [*_marks(storage), region])
         yield
     finally:
         for storage, region in storages:
-            marks = [mark for mark in getattr(storage, _MARK, []) if mark != region]
-            setattr(storage, _MARK, marks)
+            setattr(storage, _MARK, [mark for mark in _marks(storage) if mark != region])
 
 
-def _marks(tensor: Tensor) -> list[Region]:
-    return getattr(tensor.untyped_storage(), _MARK, [])
+def _marks(storage: UntypedStorage) -> list[Region]:
+    return getattr(storage, _MARK, [])

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import ClassVar, final
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from clipact.errors import FaultError
 from clipact.faults._drawing import Addresses, BitSpace, Draw, draw_by_count, draw_by_rate
+from clipact.faults._streams import is_integer
 
 
 class FaultModel(ABC):
@@ -78,7 +78,7 @@ class BitFlip(FaultModel):
             )
         if self.rate is not None and not 0.0 <= self.rate <= 1.0:
             raise FaultError(f"BitFlip(rate={self.rate}): a probability per bit is from 0 to 1")
-        if self.count is not None and (not _is_integer(self.count) or self.count < 0):
+        if self.count is not None and (not is_integer(self.count) or self.count < 0):
             raise FaultError(f"BitFlip(count={self.count!r}): give an integer of at least 0")
 
     def __repr__(self) -> str:
@@ -101,7 +101,3 @@ class BitFlip(FaultModel):
     ) -> npt.NDArray[np.uint64]:
         """Exclusive or."""
         return codes ^ mask
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

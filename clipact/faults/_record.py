@@ -1,6 +1,6 @@
 """The faults of one injection, as a table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -96,6 +96,24 @@ class FaultRecord:
             cells.append([fault.tensor, str(fault.index), str(fault.bit), fault.kind, *values])
         rest = [f"… and {len(self) - _SHOWN} more"] if len(self) > _SHOWN else []
         return "\n".join([head, table(cells), *rest])
+
+
+def join(kind: str, parts: Sequence[FaultRecord]) -> FaultRecord:
+    """One record of several."""
+    if len(parts) == 1:
+        return parts[0]
+    integers, numbers = np.empty(0, dtype=np.int64), np.empty(0)
+    starts = np.cumsum([0, *(len(part.names) for part in parts)])
+    places = [part.tensor + start for part, start in zip(parts, starts[:-1], strict=True)]
+    return FaultRecord(
+        kind=kind,
+        names=tuple(name for part in parts for name in part.names),
+        tensor=np.concatenate([integers, *places]),
+        index=np.concatenate([integers, *(part.index for part in parts)]),
+        bit=np.concatenate([integers, *(part.bit for part in parts)]),
+        before=np.concatenate([numbers, *(part.before for part in parts)]),
+        after=np.concatenate([numbers, *(part.after for part in parts)]),
+    )
 
 
 def table(cells: list[list[str]]) -> str:

@@ -1,13 +1,12 @@
 """The words a tensor occupies in memory: equal for tied tensors, also under other shapes and strides."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Region:
+class Region(NamedTuple):
     """A set of bytes in a storage.
 
     Attributes:
@@ -32,7 +31,7 @@ class Region:
         """The region of a strided tensor with at least one element."""
         dims = _canonical(tensor)
         size = tensor.element_size()
-        start = tensor.storage_offset() * size
+        start = int(tensor.storage_offset()) * size
         end = start + (1 + sum((n - 1) * stride for n, stride in dims)) * size
         return Region(tensor.device, tensor.untyped_storage().data_ptr(), start, end, size, dims)
 
@@ -56,6 +55,8 @@ def _bytes(region: Region, memory: Tensor, base: int) -> Tensor:
 
 
 def _canonical(tensor: Tensor) -> tuple[tuple[int, int], ...]:
+    if tensor.is_contiguous():
+        return ((tensor.numel(), 1),) if tensor.numel() > 1 else ()
     dims = sorted(
         ((n, s) for n, s in zip(tensor.shape, tensor.stride(), strict=True) if n > 1),
         key=lambda dim: -dim[1],

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from clipact.errors import FaultError
 
@@ -23,6 +24,8 @@ def check_addressable(name: str, tensor: Tensor) -> None:
 
 def storage_words(tensor: Tensor) -> Tensor:
     """A flat integer view from the tensor's first word in storage to its last, gaps included. Nothing is copied."""
+    if tensor.is_contiguous():
+        return tensor.detach().view(-1).view(_WORDS[tensor.element_size()])
     extent = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
     flat = tensor.detach().as_strided((extent,), (1,), tensor.storage_offset())
     return flat.view(_WORDS[tensor.element_size()])
@@ -32,16 +35,16 @@ def storage_positions(tensor: Tensor, index: npt.NDArray[np.int64]) -> npt.NDArr
     """Where in :func:`storage_words` the elements of these logical (row-major) indices are."""
     if tensor.is_contiguous():
         return index
-    places = np.unravel_index(index, tuple(tensor.shape))
-    return np.sum(
-        [place * stride for place, stride in zip(places, tensor.stride(), strict=True)],
-        axis=0,
-        dtype=np.int64,
-    )
+    positions = np.zeros_like(index)
+    for place, stride in zip(np.unravel_index(index, tensor.shape), tensor.stride(), strict=True):
+        positions += place * stride
+    return positions
 
 
 def shares_words(tensor: Tensor) -> bool:
     """Whether elements of one tensor may lie on the same word, as after ``expand``."""
+    if tensor.is_contiguous():
+        return False
     reach = 0
     for size, stride in sorted(zip(tensor.shape, tensor.stride(), strict=True), key=lambda d: d[1]):
         if size > 1:
@@ -52,19 +55,14 @@ def shares_words(tensor: Tensor) -> bool:
 
 
 def _problem(tensor: Tensor) -> str | None:
-    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
-        return "has no shape yet (a lazy module): run the model once first"
-    checks = {
-        "is on the meta device and has no bits": tensor.device.type == "meta",
-        f"is a sparse tensor ({tensor.layout})": tensor.layout is not torch.strided,
-        f"has the complex type {tensor.dtype}": tensor.is_complex(),
-        f"is quantised ({tensor.dtype})": tensor.is_quantized,
-        f"is a {type(tensor.detach()).__name__}, not a plain tensor": type(tensor.detach())
-        is not Tensor,
-    }
-    for problem, found in checks.items():
-        if found:
-            return problem
+    if is_lazy(tensor) or tensor.device.type == "meta":
+        return "has no memory yet (a lazy module that never ran, or the meta device)"
+    if tensor.layout is not torch.strided:
+        return f"is a sparse tensor ({tensor.layout})"
+    if tensor.is_complex() or tensor.is_quantized:
+        return f"has the type {tensor.dtype}, whose words are not plain numbers"
+    if type(plain := tensor.detach()) is not Tensor:
+        return f"is a {type(plain).__name__}, not a plain tensor"
     if shares_words(tensor):
         return f"has several elements on one word (shape {tuple(tensor.shape)}, strides {tensor.stride()})"
     return None

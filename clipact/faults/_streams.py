@@ -1,9 +1,10 @@
 """Random streams: a pure function of seed, trial, tensor name and purpose."""
 
 import hashlib
-import json
 from enum import Enum
 from numbers import Integral
+from struct import unpack_from
+from typing import Any
 
 import numpy as np
 
@@ -13,21 +14,31 @@ from clipact.errors import FaultError
 class Purpose(Enum):
     """What a stream is drawn for. Each purpose has a stream of its own, so that one never shifts the other."""
 
-    COUNT = "count"
-    ADDRESS = "address"
+    COUNT = 0
+    ADDRESS = 1
 
 
-def stream(seed: int, trial: int, name: str, purpose: Purpose) -> np.random.Generator:
-    """The random stream of one tensor in one trial.
+class Streams:
+    """The random streams of one trial, a stream for each name and purpose.
 
-    A Philox generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) whose 128-bit key is
-    the start of the SHA-256 of the arguments: streams of different arguments are independent for every practical
-    purpose, and none needs the others to be drawn first.
+    Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a key and a counter into
+    random bits. The key is the start of the SHA-256 of seed, trial and name; the purpose is the counter's highest word:
+    streams are independent for every practical purpose, and none needs another to be drawn first.
     """
-    digest = hashlib.sha256(
-        json.dumps([int(seed), int(trial), name, purpose.value]).encode()
-    ).digest()
-    return np.random.Generator(np.random.Philox(key=np.frombuffer(digest[:16], dtype=np.uint64)))
+
+    def __init__(self, seed: int, trial: int) -> None:
+        self._series = f"{seed}/{trial}/"
+        self._philox = np.random.Philox(key=0)
+        self._generator = np.random.Generator(self._philox)
+        self._start: Any = dict(self._philox.state)
+
+    def start(self, name: str, purpose: Purpose) -> np.random.Generator:
+        """The stream from its start. There is one generator, so whichever was started last is what it draws from."""
+        digest = hashlib.sha256(f"{self._series}{name}".encode()).digest()
+        counter = (0, 0, 0, purpose.value)
+        self._start["state"] = {"key": unpack_from("<2Q", digest), "counter": counter}
+        self._philox.state = self._start
+        return self._generator
 
 
 def check_seed(seed: int, trial: int) -> None:
@@ -37,7 +48,12 @@ def check_seed(seed: int, trial: int) -> None:
         FaultError: Either is not an integer, or the trial is negative.
     """
     for what, value in (("seed", seed), ("trial", trial)):
-        if not isinstance(value, Integral) or isinstance(value, bool):
+        if not is_integer(value):
             raise FaultError(f"{what}={value!r} is a {type(value).__name__}; give an integer")
     if trial < 0:
         raise FaultError(f"trial={trial} is negative; trials are numbered from 0")
+
+
+def is_integer(value: object) -> bool:
+    """Whether this is an integer, of Python or NumPy; ``True`` and ``False`` are not."""
+    return not isinstance(value, bool) and isinstance(value, Integral)

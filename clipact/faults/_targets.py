@@ -1,37 +1,24 @@
 """Targets: which tensors of a model faults may fall on. Combine them with ``|``."""
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
-from torch import Tensor, nn
+from torch import nn
 
-from clipact.errors import FaultError
 from clipact.faults._drawing import BitSpace
 from clipact.faults._formats import NATIVE, Format
-from clipact.faults._region import Region
-from clipact.faults._storage import check_addressable
+from clipact.faults._tensors import (
+    TargetTensor,
+    buffers,
+    choose,
+    distinct,
+    is_bias,
+    parameters,
+)
 from clipact.surgery import thresholds
-from clipact.where import Where, select
-
-_PARAMETRISED = re.compile(r"(?:^|.*\.)parametrizations\.(\w+)\.original\d*")
-
-
-@dataclass(frozen=True, eq=False)
-class TargetTensor:
-    """A tensor that faults may fall on; ``where`` sees it by its name and kind.
-
-    Attributes:
-        name: Dotted name in the model.
-        kind: Type of the module that owns it (for a parametrised weight, of the module that has the weight).
-        tensor: The parameter or buffer itself.
-    """
-
-    name: str
-    kind: type
-    tensor: Tensor
+from clipact.where import Where
 
 
 class Target(ABC):
@@ -66,8 +53,8 @@ class Weights(Target):
     def tensors(self, model: nn.Module) -> list[TargetTensor]:
         """See :class:`Target`."""
         skip = {id(p) for p in thresholds(model).values()}
-        found = [t for t in _parameters(model) if not _is_bias(t.name) and id(t.tensor) not in skip]
-        return _choose(self.where, found, "weights")
+        found = [t for t in parameters(model) if not is_bias(t.name) and id(t.tensor) not in skip]
+        return choose(self.where, found, "weights")
 
     def __str__(self) -> str:
         return _show(self, self.where)
@@ -87,8 +74,8 @@ class Biases(Target):
     def tensors(self, model: nn.Module) -> list[TargetTensor]:
         """See :class:`Target`."""
         skip = {id(p) for p in thresholds(model).values()}
-        found = [t for t in _parameters(model) if _is_bias(t.name) and id(t.tensor) not in skip]
-        return _choose(self.where, found, "biases")
+        found = [t for t in parameters(model) if is_bias(t.name) and id(t.tensor) not in skip]
+        return choose(self.where, found, "biases")
 
     def __str__(self) -> str:
         return _show(self, self.where)
@@ -108,9 +95,9 @@ class Thresholds(Target):
     def tensors(self, model: nn.Module) -> list[TargetTensor]:
         """See :class:`Target`, but in the order of execution."""
         order = {id(p): place for place, p in enumerate(thresholds(model).values())}
-        found = [t for t in _parameters(model) if id(t.tensor) in order]
+        found = [t for t in parameters(model) if id(t.tensor) in order]
         found.sort(key=lambda t: order[id(t.tensor)])
-        return _choose(self.where, found, "thresholds")
+        return choose(self.where, found, "thresholds")
 
     def __str__(self) -> str:
         return _show(self, self.where)
@@ -129,8 +116,7 @@ class Buffers(Target):
 
     def tensors(self, model: nn.Module) -> list[TargetTensor]:
         """See :class:`Target`."""
-        named = model.named_buffers(remove_duplicate=False)
-        return _choose(self.where, _locate(model, named), "buffers")
+        return choose(self.where, buffers(model), "buffers")
 
     def __str__(self) -> str:
         return _show(self, self.where)
@@ -142,7 +128,7 @@ class _Union(Target):
     parts: tuple[Target, ...]
 
     def tensors(self, model: nn.Module) -> list[TargetTensor]:
-        return _distinct([tensor for part in self.parts for tensor in part.tensors(model)])
+        return distinct([tensor for part in self.parts for tensor in part.tensors(model)])
 
     def __str__(self) -> str:
         return " | ".join(str(part) for part in self.parts)
@@ -161,56 +147,6 @@ def population(model: nn.Module, target: Target, *, format: Format = NATIVE) -> 
         192
     """
     return sum(space.bits for space in bit_spaces(target.tensors(model), format))
-
-
-def _parameters(model: nn.Module) -> list[TargetTensor]:
-    return _locate(model, model.named_parameters(remove_duplicate=False))
-
-
-def _locate(model: nn.Module, named: Iterable[tuple[str, Tensor]]) -> list[TargetTensor]:
-    return [TargetTensor(name, _owner(model, name), tensor) for name, tensor in named]
-
-
-def _owner(model: nn.Module, name: str) -> type:
-    path = name.rpartition(".")[0]
-    if _PARAMETRISED.fullmatch(name):
-        path = path.rpartition("parametrizations.")[0].rstrip(".")
-    return type(model.get_submodule(path))
-
-
-def _is_bias(name: str) -> bool:
-    parametrised = _PARAMETRISED.fullmatch(name)
-    leaf = parametrised[1] if parametrised else name.rpartition(".")[2]
-    return "bias" in leaf.split("_")
-
-
-def _choose(where: Where | None, found: Sequence[TargetTensor], what: str) -> list[TargetTensor]:
-    first: dict[int, TargetTensor] = {}
-    for tensor in found:
-        first.setdefault(id(tensor.tensor), tensor)
-    return _distinct([first[id(t.tensor)] for t in select(where, found, what=what)])
-
-
-def _distinct(tensors: Iterable[TargetTensor]) -> list[TargetTensor]:
-    """Each region of memory once, under the first name met; empty tensors left out."""
-    kept: dict[Region, TargetTensor] = {}
-    for candidate in tensors:
-        check_addressable(candidate.name, candidate.tensor)
-        if candidate.tensor.numel() == 0:
-            continue
-        region = Region.of(candidate.tensor)
-        if region in kept:
-            continue
-        for other, holder in kept.items():
-            if region.overlaps(other):
-                raise FaultError(
-                    f"{holder.name} and {candidate.name} share some words of memory but not all, so a bit would be"
-                    " counted twice; leave one of them out with where="
-                )
-        kept[region] = candidate
-    if not kept:
-        raise FaultError("the target's tensors have no elements, so there is no bit to hit")
-    return list(kept.values())
 
 
 def _show(target: Target, where: Where | None) -> str:

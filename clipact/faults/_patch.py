@@ -1,0 +1,102 @@
+"""The words of a tensor that faults change, with their bits before and after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from clipact.faults._drawing import Addresses
+from clipact.faults._formats import Format
+from clipact.faults._models import FaultModel
+from clipact.faults._record import FaultRecord
+from clipact.faults._storage import storage_positions, storage_words
+from clipact.faults._tensors import TargetTensor
+
+
+class Patch(NamedTuple):
+    """The words of one tensor that change: where they are in storage, and their bits before and after."""
+
+    target: TargetTensor
+    words: Tensor
+    positions: Tensor
+    before: Tensor
+    after: Tensor
+
+    def apply(self) -> None:
+        """Write the new bits."""
+        self.words.index_copy_(0, self.positions, self.after)
+
+    def restore(self) -> None:
+        """Write the old bits; harmless where the new ones were never written."""
+        self.words.index_copy_(0, self.positions, self.before)
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """All faults in tensors of one dtype, by tensor, index and bit.
+
+    Attributes:
+        tensors: The tensors that are hit.
+        tensor: Of each fault, the place in ``tensors``.
+        index: Flat index of its word.
+        bit: Position in the word.
+        first: Places of the faults that are the first of their word.
+    """
+
+    tensors: Sequence[TargetTensor]
+    tensor: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int64]
+    bit: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+
+
+def locate(tensors: Sequence[TargetTensor], addresses: Sequence[Addresses], width: int) -> Hits:
+    """Take bit addresses apart."""
+    tensor = np.repeat(np.arange(len(tensors)), [part.size for part in addresses])
+    address = np.concatenate(addresses)
+    index = address // width
+    new = np.ones(index.size, dtype=np.bool_)
+    new[1:] = (index[1:] != index[:-1]) | (tensor[1:] != tensor[:-1])
+    return Hits(tensors, tensor, index, address - index * width, np.flatnonzero(new))
+
+
+def plan(hits: Hits, fault: FaultModel, format: Format) -> tuple[list[Patch], FaultRecord]:  # noqa: A002 - as in inject
+    """Everything that applying needs, computed before anything is changed; and the table of the faults."""
+    dtype = hits.tensors[0].tensor.dtype
+    counts = np.bincount(hits.tensor[hits.first], minlength=len(hits.tensors))
+    words, ends = hits.index[hits.first], np.cumsum(counts)
+    parts = [words[end - count : end] for count, end in zip(counts, ends, strict=True)]
+    sites = [_read(item.tensor, part) for item, part in zip(hits.tensors, parts, strict=True)]
+    values = torch.cat([before.cpu() for _, _, before in sites]).view(dtype)
+    ones = np.left_shift(np.uint64(1), hits.bit.astype(np.uint64))
+    mask = np.bitwise_or.reduceat(ones, hits.first)
+    changed = format.decode(fault.corrupt(format.encode(values), mask), dtype)
+    after = changed.view(sites[0][0].dtype).split(counts.tolist())
+    patches = [
+        Patch(item, words, positions, before, new.to(words.device))
+        for item, (words, positions, before), new in zip(hits.tensors, sites, after, strict=True)
+    ]
+    return patches, _record(hits, fault.kind, values, changed)
+
+
+def _read(tensor: Tensor, index: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
+    words = storage_words(tensor)
+    positions = torch.from_numpy(storage_positions(tensor, index)).to(tensor.device)
+    return words, positions, words.index_select(0, positions)
+
+
+def _record(hits: Hits, kind: str, before: Tensor, after: Tensor) -> FaultRecord:
+    repeats = np.diff(hits.first, append=hits.index.size)
+    return FaultRecord(
+        kind=kind,
+        names=tuple(item.name for item in hits.tensors),
+        tensor=hits.tensor,
+        index=hits.index,
+        bit=hits.bit,
+        before=np.repeat(before.to(torch.float64).numpy(), repeats),
+        after=np.repeat(after.to(torch.float64).numpy(), repeats),
+    )
