@@ -106,6 +106,6 @@ def _check_paired(name: str, reference: Result, other: str, result: Result) -> N
     ):
         if a != b:
             raise CampaignError(
-                f"{name} and {other} did not meet the same faults: the {what} is {a} in one and {b} in the other; run"
-                " both campaigns with the same seed, trials and fault"
+                f"{name} and {other} did not meet the same faults and differ in their {what}: {a} and {b}; run both"
+                " campaigns with the same seed, trials and fault"
             )

@@ -114,9 +114,11 @@ class FixedPoint(Format):
 
     def encode(self, values: Tensor) -> Codes:
         """See :class:`Format`."""
-        top = 2 ** (self.bits - 1)
-        scaled = np.nan_to_num(values.to(torch.float64).numpy(), nan=0.0) * 2.0**self.fraction
-        rounded = np.clip(np.rint(scaled), -top, top - 1)
+        top = 2.0 ** (self.bits - 1)
+        limit = top / 2.0**self.fraction
+        numbers = values.to(torch.float64).nan_to_num(nan=0.0, posinf=limit, neginf=-limit)
+        scaled = numbers.clamp(-limit, limit).numpy() * 2.0**self.fraction
+        rounded = np.clip(np.rint(scaled), -top, top - 1.0)
         return rounded.astype(np.int64).view(np.uint64) & np.uint64(2**self.bits - 1)
 
     def decode(self, codes: Codes, dtype: torch.dtype) -> Tensor:

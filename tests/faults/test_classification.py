@@ -1,0 +1,131 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from clipact.errors import CampaignError
+from clipact.faults import Classification
+
+LABELS = torch.tensor([0, 1, 2, 0])
+OUTPUTS = torch.tensor([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.0, 0.5], [0.1, 0.2, 0.3]])
+
+
+class Replay(nn.Module):
+    """Gives prepared outputs, whatever the input."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.outputs = outputs
+
+    def forward(self, inputs):
+        return self.outputs
+
+
+BATCHES = [(torch.zeros(4, 1), LABELS)]
+
+
+def test_the_metrics_against_a_hand_count():
+    golden = Classification(BATCHES).golden(Replay(OUTPUTS))
+    assert golden.metrics == {"accuracy": 0.5, "sdc": 0.0, "due": 0.0}
+    faulty = OUTPUTS.clone()
+    faulty[0] = torch.tensor([1.0, 3.0, 0.0])  # right becomes wrong: SDC
+    faulty[1, 1] = math.inf  # DUE, and still right
+    faulty[2, 2] = math.nan  # wrong before; no top-1 class now: SDC and DUE
+    assert golden.evaluate(Replay(faulty)) == {"accuracy": 0.25, "sdc": 0.5, "due": 0.5}
+
+
+def test_all_nan_is_never_right():
+    golden = Classification(BATCHES).golden(Replay(OUTPUTS))
+    assert golden.evaluate(Replay(torch.full((4, 3), math.nan))) == {
+        "accuracy": 0.0,
+        "sdc": 1.0,
+        "due": 1.0,
+    }
+
+
+def test_a_golden_sample_without_top1_that_stays_so_is_no_sdc():
+    broken = OUTPUTS.clone()
+    broken[3] = math.nan
+    golden = Classification(BATCHES).golden(Replay(broken))
+    assert golden.evaluate(Replay(broken))["sdc"] == 0.0
+    assert golden.metrics["due"] == 0.25
+
+
+def test_modes_and_statistics_stay(model, bits_of, same_bits):
+    model.train()
+    model[1].eval()
+    before, modes = bits_of(model), [m.training for m in model.modules()]
+    evaluation = Classification([(torch.randn(4, 3, 8, 8), LABELS)])
+    evaluation.golden(model).evaluate(model)
+    assert same_bits(model, before)
+    assert [m.training for m in model.modules()] == modes
+
+
+def test_no_gradients():
+    seen = []
+
+    class Spy(Replay):
+        def forward(self, inputs):
+            seen.append((torch.is_grad_enabled(), self.training))
+            return self.outputs
+
+    Classification(BATCHES).golden(Spy(OUTPUTS))
+    assert seen == [(False, False)]
+
+
+def test_keyword_inputs():
+    class Words(nn.Module):
+        def forward(self, ids, mask):
+            return OUTPUTS * mask
+
+    batches = [({"ids": torch.zeros(4), "mask": torch.ones(4, 1)}, LABELS)]
+    assert Classification(batches).golden(Words()).metrics["accuracy"] == 0.5
+
+
+def test_device_says_where_inputs_go():
+    class Where(Replay):
+        def forward(self, inputs):
+            assert inputs.device.type == "meta"
+            return self.outputs
+
+    Classification(BATCHES, device="meta").golden(Where(OUTPUTS))
+
+
+@pytest.mark.parametrize("shuffled", ["labels", "inputs"])
+def test_a_loader_that_shuffles_is_detected(shuffled):
+    torch.manual_seed(0)
+    labels = torch.arange(40) if shuffled == "labels" else torch.zeros(40, dtype=torch.long)
+    loader = DataLoader(TensorDataset(torch.randn(40, 4), labels), batch_size=8, shuffle=True)
+    model = nn.Linear(4, 40)
+    golden = Classification(loader).golden(model)
+    with pytest.raises(CampaignError, match="loader gave"):
+        golden.evaluate(model)
+
+
+def test_a_generator_can_be_used_once():
+    golden = Classification(batch for batch in BATCHES).golden(Replay(OUTPUTS))
+    with pytest.raises(CampaignError, match="gave 0 labels that are not the 4"):
+        golden.evaluate(Replay(OUTPUTS))
+
+
+@pytest.mark.parametrize("loader", [[], [(torch.zeros(0, 1), torch.zeros(0, dtype=torch.long))]])
+def test_an_empty_loader(loader):
+    with pytest.raises(CampaignError, match="no sample"):
+        Classification(loader).golden(nn.Linear(1, 3))
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [torch.zeros(4, 1), (torch.zeros(4, 1),), (torch.zeros(4, 1), torch.zeros(4, 1)), {"x": 1}],
+)
+def test_a_batch_that_is_not_a_pair(batch):
+    with pytest.raises(CampaignError, match="labels"):
+        Classification([batch]).golden(Replay(OUTPUTS))
+
+
+@pytest.mark.parametrize("output", [OUTPUTS[0], OUTPUTS[:3], {"logits": OUTPUTS}])
+def test_an_output_that_is_not_classes(output):
+    with pytest.raises(CampaignError, match=r"not \(N, classes\)"):
+        Classification(BATCHES).golden(Replay(output))
