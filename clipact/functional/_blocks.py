@@ -40,6 +40,9 @@ def _cut(tensors: Sequence[Tensor], dim: int, limit: int) -> Iterator[Sequence[T
     if lead.numel() <= limit or dim == lead.dim():
         yield tensors
         return
+    if lead.shape[dim] == 1:
+        yield from _cut(tensors, dim + 1, limit)
+        return
     rows = max(1, limit * lead.shape[dim] // lead.numel())
     for piece in zip(*(_split(tensor, rows, dim) for tensor in tensors), strict=False):
         yield from _cut(piece, dim + 1, limit)
