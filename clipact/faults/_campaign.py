@@ -12,14 +12,17 @@ from torch import nn
 
 from clipact._progress import track
 from clipact.errors import CampaignError, FaultError
+from clipact.faults._drawing import Draw
 from clipact.faults._evaluation import CallableEvaluation, Evaluate, Evaluation, GoldenRun, Metrics
 from clipact.faults._formats import NATIVE, Format
-from clipact.faults._inject import inject
+from clipact.faults._inject import injected
 from clipact.faults._models import FaultModel
+from clipact.faults._region import Region
 from clipact.faults._result import Result, Trial
-from clipact.faults._storage import storage_words
+from clipact.faults._storage import storage_words, unaddressable
 from clipact.faults._streams import check_seed
 from clipact.faults._targets import Target, population
+from clipact.faults._tensors import TargetTensor
 
 _HARDLY_EVER = 0.01
 
@@ -106,12 +109,13 @@ class Campaign:
         Raises:
             CampaignError: The evaluation fails or changes the model, or its data is not the same every time.
         """
-        before = _digest(self._model, self._target)
+        tensors = self._target.tensors(self._model)
+        before = _state(self._model, tensors)
         golden = self._golden()
         plan = list(product(self._faults, range(self._trials)))
         shown = track(plan, label="trials", total=len(plan), show=progress)
-        rows = tuple(self._trial(golden, fault, trial) for fault, trial in shown)
-        if _digest(self._model, self._target) != before:
+        rows = tuple(self._trial(golden, tensors, fault, trial) for fault, trial in shown)
+        if _state(self._model, self._target.tensors(self._model)) != before:
             raise CampaignError(
                 "the model's weights are not those from before the campaign, so the trials did not all measure the same"
                 " model; the evaluation must not train or change it"
@@ -131,10 +135,11 @@ class Campaign:
                 f"the evaluation failed in the golden run, without faults: {error!r}"
             ) from error
 
-    def _trial(self, golden: GoldenRun, fault: FaultModel, trial: int) -> Trial:
+    def _trial(
+        self, golden: GoldenRun, tensors: Sequence[TargetTensor], fault: FaultModel, trial: int
+    ) -> Trial:
         start = time.perf_counter()
-        draw = {"seed": self._seed, "trial": trial}
-        with inject(self._model, fault, self._target, **draw, format=self._format) as record:
+        with injected(tensors, fault, Draw(self._seed, trial), self._format) as record:
             try:
                 metrics = golden.evaluate(self._model)
             except CampaignError:
@@ -168,15 +173,17 @@ def _check_expected(fault: FaultModel, bits: int, trials: int) -> None:
         )
 
 
-def _digest(model: nn.Module, target: Target) -> bytes:
-    """A hash of the bits of all parameters and of the target."""
-    found = {id(tensor): tensor for tensor in model.parameters()}
-    found |= {id(item.tensor): item.tensor for item in target.tensors(model)}
+def _state(
+    model: nn.Module, tensors: Sequence[TargetTensor]
+) -> tuple[list[tuple[int, Region]], bytes]:
+    """Which tensors the target has and where, and a hash of the bits of these and of all parameters."""
+    found = {id(item.tensor): item.tensor for item in tensors}
+    found |= {id(p): p for p in model.parameters() if unaddressable(p) is None}
     digest = hashlib.sha256()
     for tensor in found.values():
         words: Any = storage_words(tensor).cpu().numpy()
         digest.update(words)
-    return digest.digest()
+    return [(id(item.tensor), item.region) for item in tensors], digest.digest()
 
 
 def _same(a: Metrics, b: Metrics) -> bool:

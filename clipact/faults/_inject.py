@@ -68,8 +68,19 @@ def inject(  # noqa: PLR0913 - what, where and which draw: six things a user nam
         True
     """
     check_seed(seed, trial)
-    tensors = target.tensors(model)
-    addresses = fault.draw(bit_spaces(tensors, format), Draw(seed, trial))
+    with injected(target.tensors(model), fault, Draw(seed, trial), format) as record:
+        yield record
+
+
+@contextmanager
+def injected(
+    tensors: Sequence[TargetTensor],
+    fault: FaultModel,
+    draw: Draw,
+    format: Format,  # noqa: A002 - as in inject
+) -> Generator[FaultRecord]:
+    """:func:`inject` into tensors that a target has found."""
+    addresses = fault.draw(bit_spaces(tensors, format), draw)
     patches, record = _plan(tensors, addresses, fault, format)
     with exclusive(tensors):
         try:
@@ -87,14 +98,14 @@ def _plan(
     fault: FaultModel,
     format: Format,  # noqa: A002 - as in inject
 ) -> tuple[list[Patch], FaultRecord]:
-    groups: dict[torch.dtype, list[tuple[TargetTensor, Addresses]]] = {}
+    groups: dict[tuple[torch.dtype, torch.device], list[tuple[TargetTensor, Addresses]]] = {}
     for item, part in zip(tensors, addresses, strict=True):
         if part.size:
-            groups.setdefault(item.tensor.dtype, []).append((item, part))
+            groups.setdefault((item.tensor.dtype, item.tensor.device), []).append((item, part))
     patches: list[Patch] = []
     records: list[FaultRecord] = []
-    for dtype, group in groups.items():
-        hit = locate([item for item, _ in group], [part for _, part in group], format.width(dtype))
+    for (dtype, _), group in groups.items():
+        hit = locate([g[0] for g in group], [g[1] for g in group], format.width(dtype))
         some, record = plan(hit, fault, format)
         patches += some
         records.append(record)

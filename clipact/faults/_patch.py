@@ -37,7 +37,7 @@ class Patch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """All faults in tensors of one dtype, by tensor, index and bit.
+    """All faults in tensors of one dtype on one device, by tensor, index and bit.
 
     Attributes:
         tensors: The tensors that are hit.
@@ -66,37 +66,41 @@ def locate(tensors: Sequence[TargetTensor], addresses: Sequence[Addresses], widt
 
 def plan(hits: Hits, fault: FaultModel, format: Format) -> tuple[list[Patch], FaultRecord]:  # noqa: A002 - as in inject
     """Everything that applying needs, computed before anything is changed; and the table of the faults."""
-    dtype = hits.tensors[0].tensor.dtype
-    counts = np.bincount(hits.tensor[hits.first], minlength=len(hits.tensors))
-    words, ends = hits.index[hits.first], np.cumsum(counts)
-    parts = [words[end - count : end] for count, end in zip(counts, ends, strict=True)]
-    sites = [_read(item.tensor, part) for item, part in zip(hits.tensors, parts, strict=True)]
-    values = torch.cat([before.cpu() for _, _, before in sites]).view(dtype)
+    tensors = [item.tensor for item in hits.tensors]
+    dtype, device = tensors[0].dtype, tensors[0].device
+    counts = np.bincount(hits.tensor[hits.first], minlength=len(tensors)).tolist()
+    positions = torch.from_numpy(_positions(hits, tensors, counts)).to(device).split(counts)
+    words = [storage_words(tensor) for tensor in tensors]
+    before = [all_.index_select(0, hit) for all_, hit in zip(words, positions, strict=True)]
+    values = torch.cat(before).cpu().view(dtype)
     ones = np.left_shift(np.uint64(1), hits.bit.astype(np.uint64))
     mask = np.bitwise_or.reduceat(ones, hits.first)
     changed = format.decode(fault.corrupt(format.encode(values), mask), dtype)
-    after = changed.view(sites[0][0].dtype).split(counts.tolist())
-    patches = [
-        Patch(item, words, positions, before, new.to(words.device))
-        for item, (words, positions, before), new in zip(hits.tensors, sites, after, strict=True)
-    ]
+    after = changed.view(words[0].dtype).to(device).split(counts)
+    patches = list(map(Patch, hits.tensors, words, positions, before, after))
     return patches, _record(hits, fault.kind, values, changed)
 
 
-def _read(tensor: Tensor, index: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-    words = storage_words(tensor)
-    positions = torch.from_numpy(storage_positions(tensor, index)).to(tensor.device)
-    return words, positions, words.index_select(0, positions)
+def _positions(
+    hits: Hits, tensors: Sequence[Tensor], counts: Sequence[int]
+) -> npt.NDArray[np.int64]:
+    """Of each word that is hit, where it is in its tensor's storage."""
+    index = hits.index[hits.first]
+    start = 0
+    for tensor, count in zip(tensors, counts, strict=True):
+        part = slice(start, start := start + count)
+        index[part] = storage_positions(tensor, index[part])
+    return index
 
 
 def _record(hits: Hits, kind: str, before: Tensor, after: Tensor) -> FaultRecord:
-    repeats = np.diff(hits.first, append=hits.index.size)
+    word = np.repeat(np.arange(hits.first.size), np.diff(hits.first, append=hits.index.size))
     return FaultRecord(
         kind=kind,
         names=tuple(item.name for item in hits.tensors),
         tensor=hits.tensor,
         index=hits.index,
         bit=hits.bit,
-        before=np.repeat(before.to(torch.float64).numpy(), repeats),
-        after=np.repeat(after.to(torch.float64).numpy(), repeats),
+        before=before.to(torch.float64).numpy()[word],
+        after=after.to(torch.float64).numpy()[word],
     )

@@ -18,7 +18,7 @@ def check_addressable(name: str, tensor: Tensor) -> None:
         FaultError: It is on the meta device, not initialised, sparse, quantised, complex, a tensor subclass without
             plain storage, or several of its elements share a word.
     """
-    if problem := _problem(tensor):
+    if problem := unaddressable(tensor):
         raise FaultError(f"{name} {problem}; leave it out with where=")
 
 
@@ -54,7 +54,8 @@ def shares_words(tensor: Tensor) -> bool:
     return False
 
 
-def _problem(tensor: Tensor) -> str | None:
+def unaddressable(tensor: Tensor) -> str | None:
+    """Why the words of a tensor cannot be changed in place, each by itself; None where they can."""
     if is_lazy(tensor) or tensor.device.type == "meta":
         return "has no memory yet (a lazy module that never ran, or the meta device)"
     if tensor.layout is not torch.strided:

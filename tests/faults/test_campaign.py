@@ -118,6 +118,17 @@ def test_an_evaluation_that_trains_is_detected(model):
         )
 
 
+def test_an_evaluation_that_replaces_a_tensor_is_detected(model):
+    def evaluate(net):
+        net[4].weight = nn.Parameter(net[4].weight.detach().clone())
+        return 0.0
+
+    with pytest.raises(CampaignError, match="must not train"):
+        Campaign(model, evaluate, fault=BitFlip(rate=0.0), target=Weights(), trials=2).run(
+            progress=False
+        )
+
+
 def test_an_evaluation_that_does_not_repeat_warns(model):
     values = iter(range(100))
     with pytest.warns(UserWarning, match="does not repeat"):
