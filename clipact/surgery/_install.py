@@ -70,8 +70,8 @@ def put_guards(journal: Journal, model: nn.Module, guards: Mapping[str, nn.Modul
 def adopt_hooks(journal: Journal, new: nn.Module, call: Call) -> None:
     """Hooks on a module that is replaced move to the new one; their handles go on working."""
     old = call.activation
-    if call.source.origin is not Origin.MODULE or old is new:
-        return
+    if call.source.origin is not Origin.MODULE or any(module is old for module in new.modules()):
+        return  # where the old module goes on running inside the new one, its hooks do too
     for name in (*HOOKS, *_BACKWARD):
         theirs: Any = old.__dict__.get(name)
         if not theirs:

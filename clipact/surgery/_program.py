@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from types import CodeType
 from typing import Any, final
 
 from torch import nn
@@ -97,6 +98,11 @@ class RewrittenForward:
         """That of the forward it replaces."""
         whole = inspect.signature(type(self.owner).forward)
         return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    @property
+    def __code__(self) -> CodeType:
+        """That of the forward it replaces, which torch.export asks for its place in a file."""
+        return type(self.owner).forward.__code__
 
     def __getstate__(self) -> dict[str, Any]:
         return {"owner": self.owner, "evaluating": self.evaluating, "training": self.training}

@@ -7,9 +7,9 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, fx, nn
-from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
 from torch.utils import _pytree as pytree
 
+from clipact.surgery._factories import is_symbol, traced_factories
 from clipact.surgery._program import RewrittenForward
 from clipact.surgery._record import TENSOR
 from clipact.surgery._unchanged import unchanged
@@ -56,7 +56,7 @@ def trace(
         for module in container.modules():
             module.training = training
         try:
-            with _Factories(tracer):
+            with traced_factories(tracer):
                 graph = tracer.trace(root)
         except Exception as error:
             raise UntraceableError(
@@ -110,7 +110,7 @@ class _ContainerTracer(fx.Tracer):
 
     def create_arg(self, a: Any) -> Any:
         """A symbol is a node even if it claims to be a tensor."""
-        return a.node if _is_proxy(a) else super().create_arg(a)
+        return a.node if is_symbol(a) else super().create_arg(a)
 
     def create_args_for_root(
         self,
@@ -162,37 +162,3 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, dict):
         return all(_is_plain(item) for item in value.values())
     return value is None or isinstance(value, bool | int | float | str | torch.dtype | torch.device)
-
-
-@final
-class _Factories(TorchFunctionMode):
-    """Makes calls that create tensors from nothing (``torch.zeros``, ``torch.rand``) part of the graph."""
-
-    def __init__(self, tracer: fx.Tracer) -> None:
-        super().__init__()
-        self._tracer = tracer
-
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        """Record the call if it gives tensors though no symbol goes in."""
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        leaves = pytree.tree_leaves(result)
-        if not any(
-            type(leaf) is Tensor or isinstance(leaf, nn.Parameter)
-            for leaf in leaves
-            if not _is_proxy(leaf)
-        ):
-            return result
-        if is_tensor_method_or_property(func):
-            return self._tracer.create_proxy("call_method", func.__name__, args, kwargs)
-        return self._tracer.create_proxy("call_function", func, args, kwargs)
-
-
-def _is_proxy(value: Any) -> bool:
-    return issubclass(type(value), fx.Proxy)

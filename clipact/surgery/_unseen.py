@@ -25,7 +25,7 @@ def unseen(model: nn.Module, recorder: Recorder, kinds: tuple[type, ...]) -> lis
     ]
     found += [
         f"{_label(path, modules[path])} never ran in the example"
-        for path in _idle(modules, recorder)
+        for path in _idle(modules, recorder, kinds)
     ]
     for path, module in modules.items():
         if path not in recorder.ran or isinstance(module, kinds):
@@ -39,24 +39,34 @@ def unseen(model: nn.Module, recorder: Recorder, kinds: tuple[type, ...]) -> lis
     return found
 
 
-def _idle(modules: dict[str, nn.Module], recorder: Recorder) -> Iterator[str]:
-    """The topmost modules that have a forward of their own and did not run."""
+def _idle(modules: dict[str, nn.Module], recorder: Recorder, kinds: tuple[type, ...]) -> Iterator[str]:
+    """The topmost modules that did not run, of those that an activation may be in."""
     skipped: tuple[str, ...] = ()
     for path, module in modules.items():
         if path in recorder.ran:
             if isinstance(module, nn.MultiheadAttention):
                 skipped = (*skipped, f"{path}.")  # uses the weights of its projections itself
-        elif not path.startswith(skipped) and type(module).forward is not nn.Module.forward:
+        elif not path.startswith(skipped) and _may_hide_calls(module, kinds):
             skipped = (*skipped, f"{path}.")
             yield path
 
 
+def _may_hide_calls(module: nn.Module, kinds: tuple[type, ...]) -> bool:
+    if isinstance(module, kinds):
+        return True
+    has_parts = not _is_torchs(module) or next(module.children(), None) is not None
+    return has_parts and type(module).forward is not nn.Module.forward
+
+
 def _looks_like_activation(path: str, module: nn.Module, recorder: Recorder) -> bool:
-    torchs = type(module).__module__.split(".")[:2] == ["torch", "nn"]
     calls_a_site = any(call.caller == path for call in recorder.calls.values())
-    if torchs or calls_a_site or path in recorder.reshaped:
+    if _is_torchs(module) or calls_a_site or path in recorder.reshaped:
         return False
     return is_replaceable(module) and next(module.parameters(), None) is None
+
+
+def _is_torchs(module: nn.Module) -> bool:
+    return type(module).__module__.split(".")[:2] == ["torch", "nn"]
 
 
 def _label(path: str, module: nn.Module) -> str:
