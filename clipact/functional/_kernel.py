@@ -65,11 +65,13 @@ class Kernel(ABC):
         names: What the thresholds are called, in order.
         keeps_output: Whether the gradients are computed from the output, which the next layer keeps anyway, or else
             from the input.
+        trains: Whether the thresholds receive gradients; where they are 0 by definition, they get None.
         scratch: How many intermediate tensors a block needs, forward or backward.
     """
 
     names: ClassVar[tuple[str, ...]] = ("threshold",)
     keeps_output: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
     scratch: ClassVar[int] = 1
 
     @abstractmethod
@@ -92,6 +94,10 @@ class Kernel(ABC):
     @abstractmethod
     def backward_block(self, block: Backward) -> None:
         """Write the gradient for the input to ``block.dx`` and add that for each threshold to its sum."""
+
+    def export(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
+        """The activation in the fewest operations of an exchange format, whatever their gradients."""
+        return self.compose(x, thresholds)
 
     def infer(self, x: Tensor, thresholds: Sequence[float | Tensor]) -> Tensor:
         """The activation where no gradient is asked for; thresholds are numbers, or tensors of any dtype."""

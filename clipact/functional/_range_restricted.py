@@ -51,6 +51,10 @@ class _Held(Kernel):
             block.add(0, keep_where(held, block.dx, out=part))
         drop_where(held, block.dx, out=block.dx)
 
+    def export(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
+        y = torch.minimum(torch.maximum(x, thresholds[0]), thresholds[1])
+        return torch.where(y.isnan(), 0.0, y) if self.nan_to_zero else y
+
     def infer(self, x: Tensor, thresholds: Sequence[float | Tensor]) -> Tensor:
         low, high = (as_number(x, threshold) for threshold in thresholds)
         if low is None or high is None or self.nan_to_zero:
@@ -63,6 +67,7 @@ class _Held(Kernel):
 class _Dropped(Kernel):
     names: ClassVar[tuple[str, ...]] = ("low", "high")
     keeps_output: ClassVar[bool] = False
+    trains: ClassVar[bool] = False
 
     def compose(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
         low, high = thresholds

@@ -11,8 +11,8 @@ no gradient is asked for                  :meth:`Kernel.infer`
 eager training                            :meth:`Kernel.forward_block` and :meth:`Kernel.backward_block`, in cache
 ``torch.compile``                         :meth:`Kernel.compose` and :meth:`Kernel.gradients`, for the compiler to fuse
 second derivatives                        :meth:`Kernel.gradients` in the backward pass
-``torch.func``, forward mode, export,     :meth:`Kernel.compose` alone
-tensor subclasses
+``torch.func``, forward mode, subclasses  :meth:`Kernel.compose` alone
+``torch.export``, ONNX                    :meth:`Kernel.export`
 ========================================  ==========================================================================
 """
 
@@ -41,10 +41,14 @@ def run(kernel: Kernel, x: Tensor, *thresholds: float | Tensor) -> Tensor:
     """
     named = zip(kernel.names, thresholds, strict=True)
     fitted = [fit(x, threshold, name) for name, threshold in named]
+    if not kernel.trains:
+        fitted = [limit.detach() if isinstance(limit, Tensor) else limit for limit in fitted]
     differentiable = torch.is_grad_enabled() and any(
         isinstance(tensor, Tensor) and tensor.requires_grad for tensor in (x, *fitted)
     )
     compiling = torch.compiler.is_compiling()
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():
+        return kernel.export(x, [as_tensor(x, threshold).to(x.dtype) for threshold in fitted])
     if _only_composes(x) or (compiling and not differentiable):
         return kernel.compose(x, [as_tensor(x, threshold).to(x.dtype) for threshold in fitted])
     if not differentiable:
@@ -54,11 +58,9 @@ def run(kernel: Kernel, x: Tensor, *thresholds: float | Tensor) -> Tensor:
 
 
 def _only_composes(x: Tensor) -> bool:
-    if torch.compiler.is_dynamo_compiling():
-        return torch.compiler.is_exporting()
-    if type(x) not in (Tensor, nn.Parameter):
-        return True
-    return torch.compiler.is_exporting() or torch.jit.is_tracing() or _transforming()
+    if torch.compiler.is_compiling():
+        return False
+    return type(x) not in (Tensor, nn.Parameter) or _transforming()
 
 
 def _transforming() -> bool:

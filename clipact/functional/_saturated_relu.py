@@ -41,6 +41,10 @@ class _SaturatedReLU(Kernel):
         if block.sums[0] is not None:
             block.add(0, keep_where(held, block.grad, out=held))
 
+    def export(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
+        y = torch.minimum(x.relu(), thresholds[0])
+        return torch.where(y.isnan(), 0.0, y) if self.nan_to_zero else y
+
     def infer(self, x: Tensor, thresholds: Sequence[float | Tensor]) -> Tensor:
         if self.nan_to_zero:
             return super().infer(x, thresholds)

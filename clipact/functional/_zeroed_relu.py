@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from clipact.functional._run import run
 @final
 @dataclass(frozen=True)
 class _ZeroedReLU(Kernel):
+    trains: ClassVar[bool] = False
+
     def compose(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
         return torch.where(x <= thresholds[0], x.relu(), 0.0)
 

@@ -20,10 +20,7 @@ class _Ranged(Activation):
     def _register_range(self, low: float | Tensor, high: float | Tensor) -> None:
         self._register_threshold("low", low, minimum=-torch.inf)
         self._register_threshold("high", high, minimum=-torch.inf)
-        if self.low.device.type != "meta" and bool((self.low > self.high).any()):
-            raise ThresholdError(
-                f"low is above high somewhere in {type(self).__name__}; swap them or calibrate again"
-            )
+        _check_order(self.low, self.high, type(self).__name__)
 
     def _outside(self, y: Tensor) -> Tensor:
         return ~((y >= self.low) & (y <= self.high))
@@ -109,3 +106,15 @@ class OutputGuard(_Ranged):
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where a logit is outside its calibrated range or NaN."""
         return self._outside(x)
+
+
+def _check_order(low: Tensor, high: Tensor, owner: str) -> None:
+    try:
+        torch.broadcast_shapes(low.shape, high.shape)
+    except RuntimeError:
+        raise ThresholdError(
+            f"{owner} got low of shape {tuple(low.shape)} and high of shape {tuple(high.shape)}; give both the same"
+            " granularity, or one of them a single value"
+        ) from None
+    if low.device.type != "meta" and bool((low > high).any()):
+        raise ThresholdError(f"{owner} got low above high in places; swap them or calibrate again")

@@ -1,0 +1,111 @@
+"""What the modules add to their functions: checked construction, hardening, and saying what is out of range."""
+
+import pytest
+import torch
+
+from clipact import nn
+from clipact.errors import ThresholdError
+
+INF, NAN = torch.inf, torch.nan
+X = torch.tensor([-INF, -5.0, 0.0, 1.0, 2.0, INF, NAN])
+CLIPPED = [nn.SaturatedReLU, nn.ZeroedReLU, nn.HyReLU]
+
+
+@pytest.mark.parametrize("module", CLIPPED)
+@pytest.mark.parametrize(
+    "bad", [-1.0, NAN, torch.tensor([1.0, -1.0]), torch.empty(0), torch.ones(3, dtype=torch.int64)]
+)
+def test_a_threshold_that_cannot_work_is_refused(module, bad):
+    with pytest.raises(ThresholdError, match="threshold"):
+        module(bad)
+
+
+@pytest.mark.parametrize("module", CLIPPED)
+def test_a_layer_threshold_has_one_dimension(module):
+    assert module(6.0).threshold.shape == module(torch.tensor(6.0)).threshold.shape == (1,)
+
+
+@pytest.mark.parametrize("module", CLIPPED)
+def test_past_the_threshold_or_nan_is_out_of_range(module):
+    assert module(1.0).out_of_range(X).tolist() == [False, False, False, False, True, True, True]
+
+
+def test_a_range_says_so_of_the_activation_it_holds():
+    guarded = nn.RangeRestricted(torch.nn.ReLU(), -1.0, 1.0)
+    assert guarded.out_of_range(X).tolist() == [False, False, False, False, True, True, True]
+    assert nn.OutputGuard(-1.0, 1.0).out_of_range(X).tolist() == [
+        True,
+        True,
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    "module", [lambda a, b: nn.RangeRestricted(torch.nn.Identity(), a, b), nn.OutputGuard]
+)
+def test_bounds_must_be_in_order_everywhere(module):
+    with pytest.raises(ThresholdError, match="low above high"):
+        module(torch.tensor([0.0, 3.0]), torch.tensor([1.0, 2.0]))
+    with pytest.raises(ThresholdError, match=r"\(2,\).*\(3,\)"):
+        module(torch.zeros(2), torch.ones(3))
+    assert module(1.0, 1.0)(X.nan_to_num()).eq(1).all()
+
+
+@pytest.mark.parametrize("slope", [0.0, -1.0, INF, NAN])
+def test_a_slope_that_cannot_fall_is_refused_when_built(slope):
+    with pytest.raises(ThresholdError, match="slope"):
+        nn.HyReLU(1.0, slope=slope)
+
+
+def test_hardening_keeps_thresholds_position_and_mode():
+    smooth = nn.HyReLU(torch.tensor([1.0, 2.0]).reshape(2, 1, 1)).eval()
+    smooth.position = 3
+    hard = smooth.harden()
+    assert isinstance(hard, nn.ZeroedReLU)
+    assert torch.equal(hard.threshold, smooth.threshold)
+    assert (hard.position, hard.training, hard.threshold.requires_grad) == (3, False, False)
+    hard.threshold.fill_(0.0)
+    assert smooth.threshold.min() == 1
+
+
+def test_hardening_what_is_hard_gives_itself():
+    for module in (nn.SaturatedReLU(1.0), nn.ZeroedReLU(1.0), nn.OutputGuard(0.0, 1.0)):
+        assert module.harden() is module
+
+
+def test_a_module_says_its_thresholds():
+    assert repr(nn.SaturatedReLU(6.0)) == "SaturatedReLU(threshold=6)"
+    assert repr(nn.HyReLU(torch.ones(3, 1, 1))) == "HyReLU(threshold=(3, 1, 1), slope=20)"
+    assert "low=-1, high=1" in repr(nn.RangeRestricted(torch.nn.GELU(), -1.0, 1.0))
+
+
+def test_a_range_holds_any_activation_and_leaves_it_trainable():
+    linear = torch.nn.Linear(2, 2)
+    y = nn.RangeRestricted(linear, -0.1, 0.1)(torch.full((1, 2), 100.0))
+    assert y.abs().max() <= 0.1
+    assert linear.weight.requires_grad
+
+
+def test_meta_modules_can_be_built():
+    with torch.device("meta"):
+        assert nn.SaturatedReLU(torch.ones(3, 1, 1))(torch.ones(2, 3, 4, 4)).shape == (2, 3, 4, 4)
+
+
+@pytest.mark.parametrize("build", [lambda: nn.SaturatedReLU(0.5), lambda: nn.HyReLU(0.5)])
+def test_a_threshold_trains_when_asked(build):
+    module = build()
+    module.threshold.requires_grad_()
+    before = module.threshold.item()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    (-module(torch.tensor([0.4, 0.5, 0.6])).sum()).backward()
+    optimizer.step()
+    assert module.threshold.item() > before
+
+
+def test_the_base_cannot_be_built():
+    with pytest.raises(TypeError, match="abstract"):
+        nn.Activation()
