@@ -6,7 +6,9 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def track(items: Iterable[Item], *, label: str, total: int | None = None, show: bool = True) -> Iterator[Item]:
+def track(
+    items: Iterable[Item], *, label: str, total: int | None = None, show: bool = True
+) -> Iterator[Item]:
     """Iterate over ``items`` behind a progress bar on standard error.
 
     Args:

@@ -24,7 +24,17 @@ from typing import Protocol, TypeVar, final
 
 from clipact.errors import SelectionError
 
-__all__ = ["Candidate", "Named", "Where", "anywhere", "last", "matching", "named", "of_type", "select"]
+__all__ = [
+    "Candidate",
+    "Named",
+    "Where",
+    "anywhere",
+    "last",
+    "matching",
+    "named",
+    "of_type",
+    "select",
+]
 
 
 class Named(Protocol):
@@ -108,7 +118,9 @@ class _Named(Where):
         names = [item.name for item in items]
         for pattern in self.patterns:
             if not any(fnmatchcase(name, pattern) for name in names):
-                raise SelectionError(f"named({pattern!r}) matches none of {len(names)} names{_hint(pattern, names)}")
+                raise SelectionError(
+                    f"named({pattern!r}) matches none of {len(names)} names{_hint(pattern, names)}"
+                )
         return [any(fnmatchcase(name, pattern) for pattern in self.patterns) for name in names]
 
 
@@ -183,8 +195,6 @@ def anywhere() -> Where:
     return _Matching(lambda _: True)
 
 
-
-
 def select(where: "Where | None", items: Sequence[Item], *, what: str = "candidates") -> list[Item]:
     """The items that ``where`` picks (all of them for None), in order.
 
@@ -214,4 +224,6 @@ def _nothing(where: "Where | None", names: list[str], what: str) -> str:
 
 def _hint(pattern: str, names: list[str]) -> str:
     close = get_close_matches(pattern, names, n=3, cutoff=0.4) or names[:5]
-    return f"; there is {', '.join(close)}{', …' if len(names) > len(close) else ''}" if close else ""
+    return (
+        f"; there is {', '.join(close)}{', …' if len(names) > len(close) else ''}" if close else ""
+    )

@@ -1,0 +1,45 @@
+"""What the demo leaves behind: a page, its pictures and the rows behind them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from clipact import faults
+from clipact.cli._demo import Outcome, Plan
+from clipact.cli._tables import conditions, difference_table, event_table, method_table
+from clipact.report import Section, accuracy_vs_ber, write_page
+
+_LEAD = (
+    "What a trained network loses when its memory flips bits, and what clipped activations save. Unprotected, one flipped "
+    "high bit makes one activation huge, and every layer behind it carries that on. Ranger holds such a value at the "
+    "largest one seen in training data; ClipToZero drops it to 0; the output guard does the same for the logits."
+)
+
+
+def write(plan: Plan, outcome: Outcome, folder: Path) -> Path:
+    """Write ``index.html``, a PNG for each number format, and every trial as CSV; returns the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sections = [_section(name, results, outcome) for name, results in outcome.results.items()]
+    for name, results in outcome.results.items():
+        accuracy_vs_ber(results, title=_title(name, outcome)).savefig(
+            folder / f"accuracy_{name}.png", dpi=150
+        )
+        for method, result in results.items():
+            rows = result.to_pandas()
+            rows.to_csv(folder / f"trials_{name}_{method.replace(' ', '_')}.csv", index=False)
+    about = Section("How this was measured", conditions(plan, outcome))
+    return write_page(
+        folder / "index.html", f"Bit flips on {outcome.data.name}", _LEAD, [*sections, about]
+    )
+
+
+def _section(name: str, results: Mapping[str, faults.Result], outcome: Outcome) -> Section:
+    tables = [method_table(results), difference_table(outcome.comparisons()[name])]
+    tables += [event_table(results, event) for event in ("sdc", "due")]
+    text = "Mean accuracy over trials with its interval; differences are of the same faults in both models."
+    return Section(
+        f"Weights in {name}", text, [accuracy_vs_ber(results, title=_title(name, outcome))], tables
+    )
+
+
+def _title(name: str, outcome: Outcome) -> str:
+    return f"{outcome.data.name}, weights in {name}"

@@ -1,0 +1,79 @@
+"""What a resilience method is, and the one verb that applies it."""
+
+from abc import ABC, abstractmethod
+
+from torch import nn
+
+from clipact.calibration import Batches
+from clipact.surgery import ACTIVATIONS, Receipt
+from clipact.where import Where
+
+
+class Method(ABC):
+    """A way to protect a model, a small frozen dataclass that prints in a paper's table."""
+
+    @abstractmethod
+    def apply(
+        self, model: nn.Module, train: Batches, validate: Batches | None, scope: "Scope"
+    ) -> Receipt:
+        """Protect ``model`` in place; called by :func:`protect`."""
+
+
+class Scope:
+    """Which sites of a model a method may touch, and whether to show progress.
+
+    Args:
+        where: Predicate over the sites, None for all.
+        kinds: What counts as a site.
+        progress: Show bars.
+    """
+
+    def __init__(
+        self, where: Where | None, kinds: tuple[type[nn.Module], ...], *, progress: bool
+    ) -> None:
+        self.where = where
+        self.kinds = kinds
+        self.progress = progress
+
+
+def protect(  # noqa: PLR0913 - model, method and data by place, what narrows them by keyword
+    model: nn.Module,
+    method: Method,
+    train: Batches,
+    validate: Batches | None = None,
+    *,
+    where: Where | None = None,
+    kinds: tuple[type[nn.Module], ...] = ACTIVATIONS,
+    progress: bool = True,
+) -> Receipt:
+    """Protect a model against faults, in place.
+
+    Args:
+        model: The trained model; weights, buffers, modes and hooks stay as they are.
+        method: One of :mod:`clipact.methods`, for example ``ca.methods.ClipToZero()``.
+        train: Calibration data, as for :func:`clipact.calibrate`: batches, or a single one.
+        validate: Held-out data, for methods that choose or train thresholds.
+        where: Which sites, for example ``ca.where.named("layer4*")``; all by default.
+        kinds: What counts as a site; add layer types such as ``nn.Linear`` to restrict their outputs (in transformers
+            these matter more than the activations).
+        progress: Show bars (where tqdm is installed).
+
+    Returns:
+        A receipt whose ``restore()`` gives back the model of before, bit for bit.
+
+    Raises:
+        SelectionError: No site matches; nothing was changed.
+        CalibrationError: The calibration data is empty or gives NaN; nothing was changed.
+
+    Examples:
+        >>> import torch, clipact as ca
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> receipt = ca.protect(model, ca.methods.ClipToZero(), torch.randn(32, 4), progress=False)
+        >>> type(model[1]).__name__, list(ca.thresholds(model))
+        ('ZeroedReLU', ['1.threshold'])
+        >>> receipt.restore()
+        >>> model[1]
+        ReLU()
+    """
+    return method.apply(model, train, validate, Scope(where, kinds, progress=progress))

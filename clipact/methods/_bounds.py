@@ -1,0 +1,114 @@
+"""Ranges read off a profile, and activations that keep to them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from clipact.calibration import (
+    Batches,
+    Granularity,
+    Profile,
+    SiteProfile,
+    calibrate,
+    model_inputs,
+    peek,
+    to_device_of,
+)
+from clipact.errors import CalibrationError, ThresholdError
+from clipact.methods._base import Scope
+from clipact.nn import OutputGuard
+from clipact.surgery import Receipt, Site, guard_output, replace_activations
+
+Make = Callable[[Site, Tensor, Tensor], nn.Module]
+
+
+@final
+@dataclass(frozen=True)
+class Bounds:
+    """How a range is taken from a profile.
+
+    Attributes:
+        granularity: One range a layer, channel or neuron.
+        percentile: Of the upper tail, in (0, 100]; the lower tail gives up as much. 100 takes maximum and minimum.
+        margin: Factor on the range: each bound moves away from zero-width by ``(margin - 1)`` times the larger of
+            the two magnitudes. 1 leaves it as profiled.
+
+    Raises:
+        ThresholdError: A value outside its range, or a percentile by neuron (profiles keep none).
+    """
+
+    granularity: Granularity | str
+    percentile: float
+    margin: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.percentile <= 100.0:
+            raise ThresholdError(
+                f"percentile={self.percentile} asked for; it lies in (0, 100], and 100 is the maximum"
+            )
+        if not 0.0 < self.margin < float("inf"):
+            raise ThresholdError(
+                f"margin={self.margin} asked for; it is a positive factor, and 1 leaves the range as profiled"
+            )
+        if Granularity(self.granularity) is Granularity.NEURON and self.percentile < 100.0:
+            raise ThresholdError(
+                f"percentile={self.percentile} by neuron asked for; profiles keep percentiles by layer and channel, and maxima by neuron"
+            )
+
+    @property
+    def sketches(self) -> Granularity | None:
+        """The quantile sketches that the profile must keep."""
+        return None if self.percentile == 100.0 else Granularity(self.granularity)
+
+    def of(self, site: SiteProfile) -> tuple[Tensor, Tensor]:
+        """Lower and upper bound in the shape that broadcasts at the site."""
+        if self.percentile == 100.0:
+            low, high = site.minimum(self.granularity), site.maximum(self.granularity)
+        else:
+            low = site.quantile(1.0 - self.percentile / 100.0, self.granularity)
+            high = site.quantile(self.percentile / 100.0, self.granularity)
+        slack = (self.margin - 1.0) * torch.maximum(low.abs(), high.abs())
+        return low - slack, high + slack
+
+
+def install(
+    model: nn.Module, train: Batches, scope: Scope, bounds: Bounds, make: Make, *, guard: bool
+) -> Receipt:
+    """Profile, then put ``make(site, low, high)`` at every site, and a guard on the output if asked to.
+
+    Raises:
+        CalibrationError: A guard is asked for, but the output is not one tensor of logits.
+    """
+    first, batches = peek(train)
+    example = to_device_of(model, model_inputs(first))
+    found = calibrate(
+        model,
+        batches,
+        where=scope.where,
+        kinds=scope.kinds,
+        quantiles=bounds.sketches,
+        progress=scope.progress,
+    )
+    guards = _output_guard(found, bounds.margin) if guard else None
+    ranges = {name: bounds.of(site) for name, site in found.items()}
+    receipt = replace_activations(
+        model,
+        lambda site: make(site, *ranges[site.name]),
+        example=example,
+        where=scope.where,
+        kinds=scope.kinds,
+    )
+    return receipt if guards is None else receipt.then(guard_output(model, guards))
+
+
+def _output_guard(profile: Profile, margin: float) -> OutputGuard:
+    output = profile.output
+    if output is None or output.dims != 2:
+        found = "no single tensor" if output is None else f"a tensor of {output.dims} dimensions"
+        raise CalibrationError(
+            f"output_guard=True asked for, but the model returns {found}; the guard needs logits of shape (N, classes)"
+        )
+    return OutputGuard(*Bounds(Granularity.NEURON, 100.0, margin).of(output))

@@ -1,0 +1,60 @@
+"""Clip to zero: drop every activation past its profiled maximum."""
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor, nn
+
+from clipact.calibration import Batches, Granularity
+from clipact.methods._base import Method, Scope
+from clipact.methods._bounds import Bounds, install
+from clipact.methods._rectifiers import is_rectifier
+from clipact.nn import RangeRestricted, ZeroedReLU
+from clipact.surgery import Receipt, Site
+
+
+@final
+@dataclass(frozen=True)
+class ClipToZero(Method):
+    """Zero past the profiled maximum (two-sided for activations that go below zero); NaN becomes 0.
+
+    A value no fault-free input ever produced is more likely a fault than a feature, and 0 is the value a rectified
+    network is most used to. The activation of FT-ClipAct, without its search for a smaller threshold.
+
+    Attributes:
+        granularity: One threshold a ``"layer"``, ``"channel"`` or ``"neuron"``.
+        percentile: Threshold at this percentile of the profiled activations instead of their maximum (100).
+        margin: Factor on the threshold; above 1 leaves room for data the calibration did not show.
+        output_guard: Also map a logit outside its profiled range to its class minimum: the last layer has no
+            activation behind it, and one wrong huge logit decides the prediction.
+
+    References:
+        Hoang, Hanif, Shafique, *FT-ClipAct: Resilience Analysis of Deep Neural Networks and Improving their Fault
+        Tolerance using Clipped Activation*, DATE 2020 (the clipped activation).
+    """
+
+    granularity: Granularity | str = Granularity.LAYER
+    percentile: float = 100.0
+    margin: float = 1.0
+    output_guard: bool = False
+
+    def __post_init__(self) -> None:
+        self._bounds()
+
+    def apply(
+        self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
+    ) -> Receipt:
+        """Profile and replace; held-out data is not needed and not used."""
+        del validate
+        return install(model, train, scope, self._bounds(), _make, guard=self.output_guard)
+
+    def _bounds(self) -> Bounds:
+        return Bounds(self.granularity, self.percentile, self.margin)
+
+
+def _make(site: Site, low: Tensor, high: Tensor) -> nn.Module:
+    return (
+        ZeroedReLU(high)
+        if is_rectifier(site)
+        else RangeRestricted(site.activation, low, high, zero=True)
+    )

@@ -1,0 +1,60 @@
+"""Ranger: hold every activation within its profiled range."""
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor, nn
+
+from clipact.calibration import Batches, Granularity
+from clipact.methods._base import Method, Scope
+from clipact.methods._bounds import Bounds, install
+from clipact.methods._rectifiers import is_rectifier
+from clipact.nn import RangeRestricted, SaturatedReLU
+from clipact.surgery import Receipt, Site
+
+
+@final
+@dataclass(frozen=True)
+class Ranger(Method):
+    """Saturate at the profiled maximum (and minimum, for activations that go below zero).
+
+    Attributes:
+        granularity: One threshold a ``"layer"`` (the paper's), ``"channel"`` or ``"neuron"``.
+        percentile: Threshold at this percentile of the profiled activations instead of their maximum (100).
+        margin: Factor on the threshold; above 1 leaves room for data the calibration did not show.
+        nan_to_zero: Turn NaN into 0 as well; a plain clamp lets NaN through.
+        output_guard: Also map a logit outside its profiled range to its class minimum.
+
+    Note:
+        The paper restricts after the activation and again after pooling, reshaping and concatenation; those
+        cannot leave the range of their inputs, so once is enough. It does not say what becomes of NaN, which
+        flipped exponent bits produce in floating point: here it is 0 unless ``nan_to_zero=False``.
+
+    References:
+        Chen, Li, Pattabiraman, *A Low-cost Fault Corrector for Deep Neural Networks through Range Restriction*,
+        DSN 2021.
+    """
+
+    granularity: Granularity | str = Granularity.LAYER
+    percentile: float = 100.0
+    margin: float = 1.0
+    nan_to_zero: bool = True
+    output_guard: bool = False
+
+    def __post_init__(self) -> None:
+        self._bounds()
+
+    def apply(
+        self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
+    ) -> Receipt:
+        """Profile and replace; held-out data is not needed and not used."""
+        del validate
+        return install(model, train, scope, self._bounds(), self._make, guard=self.output_guard)
+
+    def _bounds(self) -> Bounds:
+        return Bounds(self.granularity, self.percentile, self.margin)
+
+    def _make(self, site: Site, low: Tensor, high: Tensor) -> nn.Module:
+        if is_rectifier(site):
+            return SaturatedReLU(high, nan_to_zero=self.nan_to_zero)
+        return RangeRestricted(site.activation, low, high, nan_to_zero=self.nan_to_zero)

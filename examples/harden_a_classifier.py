@@ -1,0 +1,58 @@
+"""Harden a torchvision ResNet against bit flips in its weights.
+
+@@RESULT@@
+"""
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from sklearn.datasets import load_digits
+
+import clipact as ca
+from clipact import faults
+
+# Real images, bundled with scikit-learn: 1,797 handwritten digits, resized to 32×32 RGB.
+torch.manual_seed(0)
+digits = load_digits()
+images = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 8 - 1
+images = F.interpolate(images, size=32, mode="bilinear").repeat(1, 3, 1, 1)
+labels = torch.tensor(digits.target)
+order = torch.randperm(len(images))
+train, test = order[:1400], order[1400:]
+
+# A model you trained; here a small training run stands in for it.
+model = torchvision.models.resnet18(num_classes=10).to(memory_format=torch.channels_last)
+optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
+schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=5 * 22)
+for _ in range(5):
+    for batch in torch.randperm(1400).split(64):
+        loss = F.cross_entropy(model(images[train[batch]]), labels[train[batch]])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+model.eval()
+
+
+def measure(name: str) -> faults.Result:
+    """Accuracy of the model as it is now, under bit flips in all its weights and biases."""
+    campaign = faults.Campaign(
+        model,
+        faults.Classification([(images[test], labels[test])]),
+        fault=[faults.BitFlip(rate=rate) for rate in (1e-7, 1e-6, 1e-5)],
+        target=faults.Weights() | faults.Biases(),
+        trials=40,
+        format=faults.FixedPoint(bits=32, fraction=16),
+    )
+    result = campaign.run()
+    print(f"\n{name}\n{result.summary()}")
+    return result
+
+
+plain = measure("as trained")
+receipt = ca.protect(model, ca.methods.ClipToZero(output_guard=True), [images[train]])
+print(
+    f"\nprotected: {len(receipt.changes)} activation calls, {len(ca.thresholds(model))} thresholds"
+)
+hardened = measure("hardened")
+print(f"\n{faults.compare({'as trained': plain, 'hardened': hardened})}")
