@@ -6,7 +6,26 @@ For each model: the sites that ``find_sites`` finds on the meta device, the acti
 ``TorchFunctionMode`` counts in the same forward, and whether the model's output on real tensors (random weights) is
 bit-equal after every site was replaced by an activation of infinite range, and again after ``restore()``.
 
-RESULT
+2026-11-22, torch 2.14.1+cu130, torchvision 0.29.1, CPU (one thread of a shared 2-core machine), n = 80 models, each once:
+sites found equal calls counted, and outputs are bit-equal, in all 80; 4910 sites in total.
+
+    alexnet 7, convnext_base 36, convnext_large 36, convnext_small 36, convnext_tiny 18,
+    densenet121 121, densenet161 161, densenet169 169, densenet201 201, efficientnet_b0 49,
+    efficientnet_b1 69, efficientnet_b2 69, efficientnet_b3 78, efficientnet_b4 96,
+    efficientnet_b5 116, efficientnet_b6 134, efficientnet_b7 163, efficientnet_v2_l 203,
+    efficientnet_v2_m 147, efficientnet_v2_s 102, googlenet 57, inception_v3 94, maxvit_t 56,
+    mnasnet0_5 35, mnasnet0_75 35, mnasnet1_0 35, mnasnet1_3 35, mobilenet_v2 35,
+    mobilenet_v3_large 40, mobilenet_v3_small 33, regnet_x_16gf 67, regnet_x_1_6gf 55,
+    regnet_x_32gf 70, regnet_x_3_2gf 76, regnet_x_400mf 67, regnet_x_800mf 49, regnet_x_8gf 70,
+    regnet_y_128gf 109, regnet_y_16gf 73, regnet_y_1_6gf 109, regnet_y_32gf 81,
+    regnet_y_3_2gf 85, regnet_y_400mf 65, regnet_y_800mf 57, regnet_y_8gf 69, resnet101 100,
+    resnet152 151, resnet18 17, resnet34 33, resnet50 49, resnext101_32x8d 100,
+    resnext101_64x4d 100, resnext50_32x4d 49, shufflenet_v2_x0_5 37, shufflenet_v2_x1_0 37,
+    shufflenet_v2_x1_5 37, shufflenet_v2_x2_0 37, squeezenet1_0 26, squeezenet1_1 26, swin_b 24,
+    swin_s 24, swin_t 12, swin_v2_b 48, swin_v2_s 48, swin_v2_t 24, vgg11 10, vgg11_bn 10,
+    vgg13 12, vgg13_bn 12, vgg16 15, vgg16_bn 15, vgg19 18, vgg19_bn 18, vit_b_16 12,
+    vit_b_32 12, vit_h_14 32, vit_l_16 24, vit_l_32 24, wide_resnet101_2 100,
+    wide_resnet50_2 49.
 """
 
 import sys
@@ -20,7 +39,19 @@ from torch.overrides import TorchFunctionMode
 from clipact.nn import RangeRestricted
 from clipact.surgery import evaluating, find_sites, replace_activations
 
-COUNTED = {"relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "hardtanh"}
+COUNTED = {
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "celu",
+    "gelu",
+    "silu",
+    "mish",
+    "hardswish",
+    "hardtanh",
+}
 
 
 class Count(TorchFunctionMode):
@@ -38,7 +69,9 @@ class Count(TorchFunctionMode):
 def build(name):
     """The model with random weights; no scipy-slow initialisation, which the two Inceptions would do."""
     slow = name in {"googlenet", "inception_v3"}
-    return torchvision.models.get_model(name, weights=None, **({"init_weights": False} if slow else {}))
+    return torchvision.models.get_model(
+        name, weights=None, **({"init_weights": False} if slow else {})
+    )
 
 
 def image(name, *, small):
@@ -83,7 +116,10 @@ def main(names):
         model = build(name)
         equal = is_bit_equal(model, image(name, small=True))
         sites, calls = count(model, image(name, small=False))
-        print(f"{name:22} {sites:6} {calls:6}  {'yes' if equal else 'NO':9}  {time.perf_counter() - start:7.1f}", flush=True)
+        print(
+            f"{name:22} {sites:6} {calls:6}  {'yes' if equal else 'NO':9}  {time.perf_counter() - start:7.1f}",
+            flush=True,
+        )
         if sites != calls or not equal:
             wrong.append(name)
     print(f"wrong: {', '.join(wrong)}" if wrong else "all models agree")

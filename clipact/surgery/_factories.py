@@ -1,6 +1,6 @@
 """Calls that create tensors from nothing, made part of a graph that is being traced."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Final, final
@@ -25,7 +25,7 @@ def is_symbol(value: Any) -> bool:
 
 
 @contextmanager
-def traced_factories(tracer: fx.Tracer) -> Iterator[None]:
+def traced_factories(tracer: fx.Tracer) -> Generator[None]:
     """While active, ``torch.zeros``, ``torch.rand`` and their like become nodes, not constants."""
     with ExitStack() as stack:
         for name in _SIZED:
@@ -51,7 +51,11 @@ class _Factories(TorchFunctionMode):
         self._tracer = tracer
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Called for every function of torch."""
         kwargs = kwargs or {}

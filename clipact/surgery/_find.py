@@ -1,13 +1,13 @@
 """Find sites, and watch them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from clipact.surgery._call import Call
 from clipact.surgery._guard import refuse_unfit
 from clipact.surgery._kinds import ACTIVATIONS
-from clipact.surgery._record import Call
 from clipact.surgery._recording import recording
 from clipact.surgery._run import Example, run_once
 from clipact.surgery._site import Site, Sites
@@ -61,7 +61,7 @@ def site_of(call: Call) -> Site:
 @contextmanager
 def watch(
     model: nn.Module, kinds: Kinds, on_site: Callable[[str, type[nn.Module], Tensor], None]
-) -> Iterator[None]:
+) -> Generator[None]:
     """Show ``on_site`` the output of every site while the model runs; nothing in the model is replaced.
 
     Names are those of :func:`find_sites`. A site that is executed several times in one forward is shown several times.

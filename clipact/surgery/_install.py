@@ -6,15 +6,16 @@ from typing import Any, Final
 
 from torch import nn
 
+from clipact.nn import Activation
+from clipact.surgery._call import Call
 from clipact.surgery._journal import Journal
 from clipact.surgery._names import Origin, split
 from clipact.surgery._output_guard import attach, free_child
 from clipact.surgery._plan import Plan
 from clipact.surgery._program import Program, RewrittenForward
-from clipact.surgery._record import Call
 from clipact.surgery._recording import HOOKS, twin
 
-__all__ = ["adopt_hooks", "install", "put_guards", "put_modules", "stand_ins"]
+__all__ = ["adopt_hooks", "install", "number", "put_guards", "put_modules", "stand_ins"]
 
 _BACKWARD: Final = ("_backward_hooks", "_backward_pre_hooks", "_is_full_backward_hook")
 
@@ -81,6 +82,18 @@ def adopt_hooks(journal: Journal, new: nn.Module, call: Call) -> None:
         if isinstance(theirs, dict) and (ours or not own_path):
             theirs = OrderedDict({**theirs, **(ours or {})})
         journal.set_attribute(call.name, new, name, theirs, checked=False)
+
+
+def number(journal: Journal, calls: Mapping[str, Call], chosen: Mapping[str, nn.Module]) -> None:
+    """Write the execution order into all activations of ours in the model, old and new."""
+    there = {
+        id(module): module
+        for name, call in calls.items()
+        for module in [chosen.get(name, call.activation)]
+    }
+    ours = [module for module in there.values() if isinstance(module, Activation)]
+    for position, module in enumerate(ours):
+        journal.set_attribute("position", module, "position", position, checked=False)
 
 
 def _unfuse(journal: Journal, model: nn.Module, path: str) -> None:

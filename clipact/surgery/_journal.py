@@ -7,6 +7,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from clipact.errors import SurgeryError
+from clipact.surgery._registered import registered
 
 __all__ = ["Journal"]
 
@@ -80,14 +81,13 @@ class Journal:
 
     def __init__(self) -> None:
         self._entries: list[_Slot | _Mode | _Hook] = []
-        self._undone = False
 
     def set_child(self, label: str, parent: nn.Module, key: str, child: nn.Module) -> None:
         """Register ``child`` under ``key``, in the place of what is there, if anything."""
-        before = parent._modules.get(key)  # noqa: SLF001 - register_module refuses digits and loses the order
+        before = registered(parent).get(key)
         if before is not None:
             self._entries.append(_Mode(before, parent, parent.training))
-        self._write(label, parent._modules, key, child)  # noqa: SLF001 - as above
+        self._write(label, registered(parent), key, child)
 
     def set_attribute(
         self, label: str, module: nn.Module, key: str, value: Any, *, checked: bool = True
@@ -109,7 +109,7 @@ class Journal:
         Raises:
             SurgeryError: Names the places.
         """
-        if self._undone:
+        if not self._entries:
             raise SurgeryError(
                 "restore() was called before on this receipt; the model is already what it was"
             )
@@ -129,7 +129,6 @@ class Journal:
         """Take everything back, without a check."""
         while self._entries:
             self._entries.pop().undo()
-        self._undone = True
 
     def _write(self, label: str, table: Any, key: str, value: Any, *, checked: bool = True) -> None:
         slot = _Slot(

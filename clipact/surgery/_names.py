@@ -78,5 +78,8 @@ class Names:
 
 def _has(module: nn.Module, key: str) -> bool:
     """Like hasattr, without running the module's properties."""
-    registered = (module.__dict__, module._modules, module._parameters, module._buffers)  # noqa: SLF001 - no public view
-    return any(key in names for names in registered) or hasattr(type(module), key)
+    tables = [
+        module.__dict__,
+        *(module.__dict__[table] for table in ("_modules", "_parameters", "_buffers")),
+    ]
+    return any(key in table for table in tables) or hasattr(type(module), key)

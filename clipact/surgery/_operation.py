@@ -5,18 +5,24 @@ from typing import Any, final
 from torch import nn
 
 from clipact.errors import SurgeryError
-from clipact.nn import Activation
-from clipact.surgery._install import adopt_hooks, install, put_guards, put_modules, stand_ins
+from clipact.surgery._install import (
+    adopt_hooks,
+    install,
+    number,
+    put_guards,
+    put_modules,
+    stand_ins,
+)
 from clipact.surgery._journal import Journal
 from clipact.surgery._names import split
 from clipact.surgery._plan import Plan, make_plan, shared_plan
 from clipact.surgery._program import Program
 from clipact.surgery._record import Recorder
-from clipact.surgery._recording import recording, unshared
+from clipact.surgery._recording import unshared
 from clipact.surgery._rewrite import rewrite
-from clipact.surgery._run import Example, run_once
-from clipact.surgery._same import same_bits
+from clipact.surgery._run import Example
 from clipact.surgery._trace import UntraceableError
+from clipact.surgery._verify import difference
 
 __all__ = ["Operation"]
 
@@ -67,17 +73,21 @@ class Operation:
         try:
             if self._differs(journal, plan, programs):
                 journal.undo()
-                journal = Journal()
-                plan = make_plan(self._recorder.calls, chosen, rewrite_in_place=True)
-                programs, reasons = self._programs(plan)
-                difference = self._differs(journal, plan, programs)
-                if difference:
-                    raise SurgeryError(_unfaithful(difference, programs, reasons))
+                plan = self._more_faithful(journal, chosen)
             self._finish(journal, plan, chosen)
         except BaseException:
             journal.undo()
             raise
         return journal, chosen
+
+    def _more_faithful(self, journal: Journal, chosen: dict[str, nn.Module]) -> Plan:
+        """Install the plan that also rewrites containers which use what an activation overwrote."""
+        plan = make_plan(self._recorder.calls, chosen, rewrite_in_place=True)
+        programs, reasons = self._programs(plan)
+        found = self._differs(journal, plan, programs)
+        if found:
+            raise SurgeryError(_unfaithful(found, programs, reasons))
+        return plan
 
     def _plan(self, chosen: dict[str, nn.Module]) -> tuple[Plan, Programs, dict[str, nn.Module]]:
         """Where containers cannot be rewritten, one module for several calls of one module, if that is the same."""
@@ -107,20 +117,10 @@ class Operation:
 
     def _differs(self, journal: Journal, plan: Plan, programs: Programs) -> str:
         """Install the plan with the original activations out of place; how the model now differs, if it does."""
-        calls = self._recorder.calls
-        install(journal, self._model, stand_ins(plan, calls), programs)
+        install(journal, self._model, stand_ins(plan, self._recorder.calls), programs)
         if not plan.modules:
             return ""
-        with recording(self._model, self._kinds) as recorder:
-            output = run_once(self._model, self._example)
-        before = {name: call.shapes for name, call in calls.items()}
-        after = {name: call.shapes for name, call in recorder.calls.items()}
-        if list(before.items()) != list(after.items()):
-            lost = [name for name in before if before[name] != after.get(name)] or list(after)
-            return f"the calls at {', '.join(lost)} do not go through the modules registered there"
-        return (
-            "" if same_bits(output, self._output) else "its output for the example is another one"
-        )
+        return difference(self._model, self._example, self._kinds, self._recorder, self._output)
 
     def _finish(self, journal: Journal, plan: Plan, chosen: dict[str, nn.Module]) -> None:
         calls = self._recorder.calls
@@ -136,19 +136,7 @@ class Operation:
             self._model,
             {path: guard.to(calls[path].device) for path, guard in plan.guards.items()},
         )
-        self._number(journal, chosen)
-
-    def _number(self, journal: Journal, chosen: dict[str, nn.Module]) -> None:
-        """Execution order, for all activations of ours in the model, old and new."""
-        calls = self._recorder.calls
-        there = {
-            id(module): module
-            for name, call in calls.items()
-            for module in [chosen.get(name, call.activation)]
-        }
-        ours = [module for module in there.values() if isinstance(module, Activation)]
-        for position, module in enumerate(ours):
-            journal.set_attribute("position", module, "position", position, checked=False)
+        number(journal, calls, chosen)
 
 
 def _untraceable(reasons: dict[str, str]) -> str:

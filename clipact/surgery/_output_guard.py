@@ -12,6 +12,7 @@ from clipact.surgery._journal import Journal
 from clipact.surgery._names import join
 from clipact.surgery._outputs import map_first
 from clipact.surgery._receipt import Receipt
+from clipact.surgery._registered import registered
 from clipact.surgery._site import Site
 
 __all__ = ["attach", "attach_output", "guard_output"]
@@ -51,7 +52,7 @@ def attach_output(model: nn.Module, path: str, guard: nn.Module, child: str = _C
     refuse_unfit(model)
     journal = Journal()
     layer = model.get_submodule(path)
-    if child in layer._modules or hasattr(layer, child):  # noqa: SLF001 - digits are no attributes
+    if child in registered(layer) or hasattr(layer, child):
         raise SurgeryError(
             f"{path or 'the model'} already has something called {child!r}; choose another child name"
         )

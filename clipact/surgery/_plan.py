@@ -8,8 +8,8 @@ from typing import final
 import torch
 from torch import nn
 
+from clipact.surgery._call import Call
 from clipact.surgery._names import Origin, Source
-from clipact.surgery._record import Call
 
 __all__ = ["Plan", "make_plan", "shared_plan"]
 

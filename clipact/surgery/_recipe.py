@@ -1,13 +1,14 @@
 """Ask the recipe for the new modules, and check all of them before anything is changed."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from clipact.errors import SurgeryError, ThresholdError
 from clipact.nn import Activation
-from clipact.surgery._record import Call
+from clipact.surgery._call import Call
 from clipact.surgery._site import Site
 
 __all__ = ["Recipe", "new_modules"]
@@ -26,7 +27,7 @@ def new_modules(recipe: Recipe, chosen: Sequence[tuple[Site, Call]]) -> dict[str
     first: dict[int, str] = {}
     problems: list[str] = []
     for site, call in chosen:
-        module: object = recipe(site)
+        module: Any = recipe(site)
         if not isinstance(module, nn.Module):
             raise SurgeryError(
                 f"the recipe gave a {type(module).__name__} for site {site.name!r}; it must return an nn.Module"

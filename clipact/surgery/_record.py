@@ -4,98 +4,23 @@ Hooks on every module keep the stack of running modules, a :class:`TorchFunction
 belongs to the container on top of the stack; what happens inside an activation module is its own business.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, final
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from clipact.nn import Activation
+from clipact.surgery._call import TENSOR, Call, Called
+from clipact.surgery._frames import Frames
 from clipact.surgery._functions import FUNCTIONS
 from clipact.surgery._kinds import is_replaceable
 from clipact.surgery._names import Names, Origin, Source
 from clipact.surgery._outputs import first_tensor
 
-__all__ = ["TENSOR", "Call", "Recorder"]
-
-
-@final
-class _TensorMark:
-    """Stands for a tensor in the recorded arguments of a container."""
-
-    def __repr__(self) -> str:
-        return "a tensor"
-
-
-TENSOR = _TensorMark()
-
-
-@final
-@dataclass(eq=False)
-class Call:
-    """A place in a model where an activation is called.
-
-    Attributes:
-        name: The site's name.
-        caller: Path of the container that makes the call.
-        source: What is called.
-        kind: The module class of the activation.
-        activation: The module, or one that does what the function does; ``nn.Identity()`` for a layer's output.
-        is_output: The site is the output of a layer, all of whose calls are one site.
-        in_place: The call overwrites its input.
-        device: Where the output is.
-        shapes: Shape of the output, one an execution.
-    """
-
-    name: str
-    caller: str
-    source: Source
-    kind: type[nn.Module]
-    activation: nn.Module
-    is_output: bool
-    in_place: bool
-    device: torch.device
-    shapes: list[torch.Size] = field(default_factory=lambda: [])
-
-
-@final
-@dataclass
-class _Called:
-    """What is known of a call before it has a name."""
-
-    source: Source
-    kind: type[nn.Module]
-    activation: Callable[[], nn.Module]
-    is_output: bool
-    in_place: bool
-
-    def at(self, name: str, caller: str, device: torch.device) -> Call:
-        return Call(
-            name,
-            caller,
-            self.source,
-            self.kind,
-            self.activation(),
-            self.is_output,
-            self.in_place,
-            device,
-        )
-
-
-@final
-@dataclass
-class _Frame:
-    """One running module."""
-
-    path: str
-    opaque: bool
-    ordinals: Counter[Source] = field(default_factory=lambda: Counter())
-    calls: list[Call] = field(default_factory=lambda: [])
+__all__ = ["OnCall", "Recorder"]
 
 
 OnCall = Callable[[Call, Tensor], None]
@@ -131,16 +56,14 @@ class Recorder(TorchFunctionMode):
         self._names = Names(modules)
         self._paths = {id(module): path for path, module in modules.items()}
         self._on_call = on_call
-        self._stack: list[_Frame] = []
+        self._frames = Frames()
         self._busy = False
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Forward pre-hook of every module."""
         path = self._paths[id(module)]
-        if not path:
-            self._stack.clear()  # left over from a forward that raised
         opaque = self._hidden() or (isinstance(module, self._kinds) and is_replaceable(module))
-        self._stack.append(_Frame(path, opaque))
+        self._frames.push(path, opaque=opaque)
         self.ran.add(path)
         if not opaque:
             marked = pytree.tree_map_only(Tensor, lambda _: TENSOR, (args, kwargs))
@@ -149,7 +72,7 @@ class Recorder(TorchFunctionMode):
     def leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Forward hook of every module."""
         path = self._paths[id(module)]
-        frame = self._pop(path)
+        frame = self._frames.pop(path)
         if not frame.opaque:
             self.sequences.setdefault(path, []).append(frame.calls)
         if not _is_same_shape(args, output):
@@ -158,7 +81,7 @@ class Recorder(TorchFunctionMode):
         if tensor is None or self._hidden() or not isinstance(module, self._kinds):
             return
         whole = is_replaceable(module)
-        called = _Called(
+        called = Called(
             Source(path, Origin.MODULE),
             type(module),
             (lambda: module) if whole else nn.Identity,
@@ -180,7 +103,7 @@ class Recorder(TorchFunctionMode):
         found = FUNCTIONS.get(func)
         if (
             found is None
-            or not self._stack
+            or not self._frames
             or self._hidden()
             or not issubclass(found.kind, self._kinds)
         ):
@@ -188,20 +111,14 @@ class Recorder(TorchFunctionMode):
         source, self.attribute = self.attribute or Source(found.name, Origin.FUNCTION), None
         module = partial(found.as_module, args, kwargs)
         in_place = found.overwrites(args, kwargs)
-        self._see(_Called(source, found.kind, module, is_output=False, in_place=in_place), output)
+        self._see(Called(source, found.kind, module, is_output=False, in_place=in_place), output)
         return output
 
     def _hidden(self) -> bool:
-        return self._busy or (bool(self._stack) and self._stack[-1].opaque)
+        return self._busy or self._frames.opaque
 
-    def _pop(self, path: str) -> _Frame:
-        """Leave the frame of ``path``, and those above it, whose forward raised and whose caller caught that."""
-        while (frame := self._stack.pop()).path != path:
-            pass
-        return frame
-
-    def _see(self, called: "_Called", output: Tensor) -> None:
-        frame = self._stack[-1] if self._stack else _Frame("", opaque=False)
+    def _see(self, called: Called, output: Tensor) -> None:
+        frame = self._frames.top
         if called.is_output:
             name = called.source.name
         else:

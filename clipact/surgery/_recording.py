@@ -2,7 +2,7 @@
 
 import functools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, final
 
@@ -13,6 +13,7 @@ from clipact.surgery._functions import FUNCTIONS
 from clipact.surgery._kinds import is_replaceable
 from clipact.surgery._names import Origin, Source, join
 from clipact.surgery._record import OnCall, Recorder
+from clipact.surgery._registered import registered
 
 __all__ = ["HOOKS", "recording", "twin", "unshared", "visible_modules"]
 
@@ -29,7 +30,7 @@ HOOKS: Final = (
 @contextmanager
 def recording(
     model: nn.Module, kinds: tuple[type, ...], on_call: OnCall | None = None
-) -> Iterator[Recorder]:
+) -> Generator[Recorder]:
     """A recorder of everything the model runs inside; afterwards the model is as it was."""
     with ExitStack() as stack:
         stack.enter_context(unshared(model, kinds))
@@ -57,12 +58,12 @@ def visible_modules(model: nn.Module) -> dict[str, nn.Module]:
 
 
 @contextmanager
-def unshared(model: nn.Module, kinds: tuple[type, ...]) -> Iterator[None]:
+def unshared(model: nn.Module, kinds: tuple[type, ...]) -> Generator[None]:
     """One activation object registered at several places becomes one object a place."""
     seen: set[int] = set()
     with ExitStack() as stack:
         for parent in visible_modules(model).values():
-            for key, child in parent._modules.items():  # noqa: SLF001 - the registrations themselves
+            for key, child in registered(parent).items():
                 if (
                     child is None
                     or not isinstance(child, (*kinds, Activation))
@@ -70,8 +71,8 @@ def unshared(model: nn.Module, kinds: tuple[type, ...]) -> Iterator[None]:
                 ):
                     continue
                 if id(child) in seen:
-                    stack.callback(parent._modules.__setitem__, key, child)  # noqa: SLF001 - as above
-                    parent._modules[key] = twin(child)  # noqa: SLF001 - as above
+                    stack.callback(registered(parent).__setitem__, key, child)
+                    registered(parent)[key] = twin(child)
                 seen.add(id(child))
         yield
 
@@ -103,7 +104,7 @@ class _Probe:
 
 
 @contextmanager
-def _probed(modules: dict[str, nn.Module], recorder: Recorder) -> Iterator[None]:
+def _probed(modules: dict[str, nn.Module], recorder: Recorder) -> Generator[None]:
     with ExitStack() as stack:
         for path, module in modules.items():
             attributes = module.__dict__

@@ -9,11 +9,12 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from clipact.nn import Activation
+from clipact.surgery._call import Call
 from clipact.surgery._functions import FUNCTIONS
 from clipact.surgery._kinds import is_replaceable
 from clipact.surgery._names import Origin
 from clipact.surgery._program import Program, find
-from clipact.surgery._record import Call, Recorder
+from clipact.surgery._record import Recorder
 from clipact.surgery._trace import Trace, UntraceableError, trace
 
 __all__ = ["rewrite"]
@@ -112,7 +113,8 @@ def _redirect(graph: fx.Graph, found: tuple[fx.Node, Any], target: str, *, in_pl
     node.replace_all_uses_with(new)
     if in_place:
         order = {other: index for index, other in enumerate(graph.nodes)}
-        given.replace_all_uses_with(new, delete_user_cb=lambda user: order[user] > order[node])
+        for user in [user for user in given.users if order[user] > order[node]]:
+            user.replace_input_with(given, new)
     graph.erase_node(node)
 
 

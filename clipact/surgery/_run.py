@@ -1,6 +1,6 @@
 """Run a model once on an example and leave no trace in it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Generator[None]:
     """Eval mode without gradients inside; afterwards every module has its own mode again, also after an exception."""
     modes = [(module, module.training) for module in model.modules()]
     try:
@@ -61,7 +61,7 @@ def _cuda_devices(model: nn.Module) -> list[torch.device]:
 
 
 @contextmanager
-def _no_fused_attention() -> Iterator[None]:
+def _no_fused_attention() -> Generator[None]:
     """Fused transformer layers bypass their modules, and round differently from the plain ones."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

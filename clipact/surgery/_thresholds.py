@@ -10,6 +10,7 @@ from clipact.nn import Activation
 from clipact.surgery._journal import Journal
 from clipact.surgery._names import join
 from clipact.surgery._receipt import Receipt
+from clipact.surgery._registered import registered
 from clipact.surgery._site import Site
 
 __all__ = ["harden_", "thresholds"]
@@ -84,7 +85,7 @@ def harden_(model: nn.Module) -> Receipt:
     journal = Journal()
     changes: list[tuple[Site, nn.Module]] = []
     for path, module in list(model.named_modules()):
-        for key, child in list(module._modules.items()):  # noqa: SLF001 - the registrations themselves
+        for key, child in list(registered(module).items()):
             if isinstance(child, Activation) and hard.get(id(child), child) is not child:
                 name = join(path, key)
                 journal.set_child(name, module, key, hard[id(child)])

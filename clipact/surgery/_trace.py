@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
+from clipact.surgery._call import TENSOR
 from clipact.surgery._factories import is_symbol, traced_factories
 from clipact.surgery._program import RewrittenForward
-from clipact.surgery._record import TENSOR
 from clipact.surgery._unchanged import unchanged
 
 __all__ = ["Trace", "UntraceableError", "trace"]
@@ -49,9 +49,7 @@ def trace(
     """
     root = _traceable(container)
     tracer = _ContainerTracer(arguments)
-    devices = (
-        [index for index in range(torch.cuda.device_count())] if torch.cuda.is_initialized() else []
-    )
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices), unchanged(container) as changes:
         for module in container.modules():
             module.training = training
@@ -115,8 +113,8 @@ class _ContainerTracer(fx.Tracer):
     def create_args_for_root(
         self,
         root_fn: Callable[..., Any],
-        is_module: bool,
-        concrete_args: Any = None,  # noqa: ARG002, FBT001 - fx's signature
+        is_module: bool,  # noqa: ARG002, FBT001 - fx's signature
+        concrete_args: Any = None,  # noqa: ARG002 - fx's signature
     ) -> tuple[Callable[[], Any], list[Any]]:
         """Placeholders for what is or contains a tensor, constants for the rest."""
         args, kwargs = self._arguments

@@ -1,6 +1,6 @@
 """Notice, and take back, what a piece of code does to the attributes of modules."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ _Items = list[tuple[Any, Any]]
 
 
 @contextmanager
-def unchanged(container: nn.Module) -> Iterator[Callable[[], list[str]]]:
+def unchanged(container: nn.Module) -> Generator[Callable[[], list[str]]]:
     """Put back every attribute of a module and its descendants on exit, training modes included.
 
     Yields:

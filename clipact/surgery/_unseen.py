@@ -39,7 +39,9 @@ def unseen(model: nn.Module, recorder: Recorder, kinds: tuple[type, ...]) -> lis
     return found
 
 
-def _idle(modules: dict[str, nn.Module], recorder: Recorder, kinds: tuple[type, ...]) -> Iterator[str]:
+def _idle(
+    modules: dict[str, nn.Module], recorder: Recorder, kinds: tuple[type, ...]
+) -> Iterator[str]:
     """The topmost modules that did not run, of those that an activation may be in."""
     skipped: tuple[str, ...] = ()
     for path, module in modules.items():

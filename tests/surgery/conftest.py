@@ -11,7 +11,9 @@ import torch
 @pytest.fixture(scope="session")
 def models():
     """The module of small models beside this file."""
-    spec = importlib.util.spec_from_file_location("surgery_models", Path(__file__).with_name("models.py"))
+    spec = importlib.util.spec_from_file_location(
+        "surgery_models", Path(__file__).with_name("models.py")
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # pickle looks classes up there
     spec.loader.exec_module(module)
@@ -28,7 +30,8 @@ class Snapshot:
     def _take(self):
         modules = [(path, id(m)) for path, m in self._model.named_modules(remove_duplicate=False)]
         attributes = [
-            [(key, _frozen(value)) for key, value in module.__dict__.items()] for module in self._model.modules()
+            [(key, _frozen(value)) for key, value in module.__dict__.items()]
+            for module in self._model.modules()
         ]
         bits = {key: value.clone() for key, value in self._model.state_dict().items()}
         return modules, attributes, bits

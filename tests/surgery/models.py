@@ -131,7 +131,7 @@ class Dependent(nn.Module):
 
     def forward(self, x):
         x = self.relu(self.linear(x))
-        if bool((x.sum() > -1)):
+        if bool(x.sum() > -1):
             x = self.relu(x - 0.1)
         return x
 
@@ -145,7 +145,7 @@ class DependentFunctional(nn.Module):
 
     def forward(self, x):
         x = self.linear(x)
-        return F.relu(x) if bool((x.sum() > -1e9)) else x
+        return F.relu(x) if bool(x.sum() > -1e9) else x
 
 
 class Asking(nn.Module):

@@ -110,7 +110,9 @@ def test_function_in_an_attribute_is_named_after_it(models):
 
 def test_layer_outputs_on_request(models):
     sites = find_sites(models.Twice(models.Shared()), X, kinds=(nn.Linear,))
-    assert [(site.name, site.calls, type(site.activation)) for site in sites] == [("block.linear", 4, nn.Identity)]
+    assert [(site.name, site.calls, type(site.activation)) for site in sites] == [
+        ("block.linear", 4, nn.Identity)
+    ]
 
 
 def test_bounded_activations_only_on_request():
@@ -121,7 +123,11 @@ def test_bounded_activations_only_on_request():
 
 def test_example_as_tuple_and_mapping(models):
     model = models.Optional()
-    assert names(find_sites(model, (X, X))) == names(find_sites(model, {"x": X, "times": 2})) == ["relu"]
+    assert (
+        names(find_sites(model, (X, X)))
+        == names(find_sites(model, {"x": X, "times": 2}))
+        == ["relu"]
+    )
 
 
 def test_says_what_it_cannot_see():
@@ -159,7 +165,9 @@ def test_table(models):
 
 
 def test_leaves_no_trace(models, snapshot):
-    model = nn.Sequential(models.Noisy(), nn.BatchNorm1d(6), models.Stored(), models.Overwriting()).train()
+    model = nn.Sequential(
+        models.Noisy(), nn.BatchNorm1d(6), models.Stored(), models.Overwriting()
+    ).train()
     model[1].eval()
     model.register_forward_hook(lambda *_: None)
     before, state, given = snapshot(model), torch.get_rng_state(), X.clone()
@@ -179,7 +187,10 @@ def test_leaves_no_trace_after_an_exception(error, models, snapshot):
     relu = nn.ReLU()
     model = nn.Sequential(models.Stored(), relu, relu, Failing()).train()
     before = snapshot(model)
-    for call in (find_sites, lambda m, x: replace_activations(m, lambda _: SaturatedReLU(1.0), example=x)):
+    for call in (
+        find_sites,
+        lambda m, x: replace_activations(m, lambda _: SaturatedReLU(1.0), example=x),
+    ):
         with pytest.raises(error, match="stop"):
             call(model, X)
         before.assert_same()
@@ -198,7 +209,10 @@ def test_meta_device():
         (lambda m: nn.Sequential(torch.compile(m, backend="eager")), "0 is compiled"),
         (lambda m: (m.compile(backend="eager"), m)[1], "the model is compiled"),
         (lambda m: torch.jit.trace(m, X), "script module"),
-        (lambda m: nn.Sequential(m, nn.LazyLinear(2)), "1 .LazyLinear. has parameters without a shape"),
+        (
+            lambda m: nn.Sequential(m, nn.LazyLinear(2)),
+            "1 .LazyLinear. has parameters without a shape",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Lazy modules")

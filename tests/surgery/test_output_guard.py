@@ -1,6 +1,6 @@
 import copy
 import pickle
-from collections import namedtuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -12,7 +12,11 @@ from clipact.nn import OutputGuard, RangeRestricted
 from clipact.surgery import attach_output, find_sites, guard_output, replace_activations, thresholds
 
 X = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
-Pair = namedtuple("Pair", "first second")
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
 
 
 class Halve(nn.Module):
@@ -47,7 +51,7 @@ def test_first_tensor_with_dimensions_is_guarded(function):
     guarded = model(X)
     assert type(guarded) is type(plain)
     flat, golden = (torch.utils._pytree.tree_leaves(output) for output in (guarded, plain))
-    factors = [float((a.sum() / b.sum())) for a, b in zip(flat, golden, strict=True) if a is not None]
+    factors = [float(a.sum() / b.sum()) for a, b in zip(flat, golden, strict=True) if a is not None]
     assert sorted(factors) == pytest.approx([0.5] + [1.0] * (len(factors) - 1))
 
 
@@ -116,7 +120,12 @@ def test_layer_outputs_are_sites(snapshot):
     model.linear1.output_guard.high.data.fill_(-1e3)
     assert not torch.allclose(model(x), golden)
     again = [site.name for site in find_sites(model, x)]
-    assert again == ["self_attn.output_guard", "linear1.output_guard", "activation", "linear2.output_guard"]
+    assert again == [
+        "self_attn.output_guard",
+        "linear1.output_guard",
+        "activation",
+        "linear2.output_guard",
+    ]
     receipt.restore()
     before.assert_same()
 
@@ -124,7 +133,10 @@ def test_layer_outputs_are_sites(snapshot):
 def test_recurrent_output():
     model = nn.Sequential(nn.GRU(6, 4))
     replace_activations(
-        model, lambda site: RangeRestricted(site.activation, -0.01, 0.01), example=X, kinds=(nn.GRU,)
+        model,
+        lambda site: RangeRestricted(site.activation, -0.01, 0.01),
+        example=X,
+        kinds=(nn.GRU,),
     )
     output, state = model(X)
     assert output.detach().abs().max() <= 0.0101

@@ -2,16 +2,27 @@ import pytest
 import torch
 from torch import nn
 
-import clipact.where as where
+from clipact import where
 from clipact.errors import SelectionError, SurgeryError, ThresholdError
 from clipact.nn import RangeRestricted, SaturatedReLU
 from clipact.surgery import ACTIVATIONS, find_sites, replace_activations, thresholds
 
 X = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
 INF = float("inf")
-CASES = (
-    "Functional Shared Overwriting Modal Optional Factories Noisy Dependent Asking Stored Nested".split()
-)
+ONE = SaturatedReLU(1.0)
+CASES = [
+    "Functional",
+    "Shared",
+    "Overwriting",
+    "Modal",
+    "Optional",
+    "Factories",
+    "Noisy",
+    "Dependent",
+    "Asking",
+    "Stored",
+    "Nested",
+]
 
 
 def unlimited(site):
@@ -62,7 +73,9 @@ def test_only_the_chosen_calls_change(models):
 
 def test_replaced_models_are_replaced_again(models):
     model = models.Functional()
-    first = replace_activations(model, lambda _: SaturatedReLU(5.0), example=X, where=where.named("relu_2"))
+    first = replace_activations(
+        model, lambda _: SaturatedReLU(5.0), example=X, where=where.named("relu_2")
+    )
     golden = run(model)
     second = replace_activations(model, unlimited, example=X)
     assert len(second.changes) == 7
@@ -82,7 +95,9 @@ def test_modules_are_asked_for_first_and_all_problems_are_named(models, snapshot
     assert "0.relu_2" in str(caught.value)
     assert "(5,) does not fit site '2', whose output has shape (3, 4)" in str(caught.value)
     with pytest.raises(ThresholdError, match="without enlarging"):
-        replace_activations(model, lambda _: SaturatedReLU(torch.ones(2, 3, 6)), example=X, where=where.named("0*"))
+        replace_activations(
+            model, lambda _: SaturatedReLU(torch.ones(2, 3, 6)), example=X, where=where.named("0*")
+        )
     before.assert_same()
 
 
@@ -90,7 +105,11 @@ def test_modules_are_asked_for_first_and_all_problems_are_named(models, snapshot
     ("recipe", "error", "message"),
     [
         (lambda _: 6.0, SurgeryError, "gave a float for site 'relu'"),
-        (lambda _, one=SaturatedReLU(1.0): one, SurgeryError, "same SaturatedReLU for sites 'relu' and 'relu_2'"),  # noqa: B008 - one object on purpose
+        (
+            lambda _: ONE,
+            SurgeryError,
+            "same SaturatedReLU for sites 'relu' and 'relu_2'",
+        ),
         (lambda _: 1 / 0, ZeroDivisionError, "division"),
     ],
 )
@@ -110,7 +129,7 @@ def test_one_stateless_module_serves_all_calls(models):
 
 
 def test_nothing_to_replace(models):
-    with pytest.raises(SelectionError, match="no site of these kinds.*GRU"):
+    with pytest.raises(SelectionError, match=r"no site of these kinds.*GRU"):
         replace_activations(nn.GRU(6, 6), unlimited, example=X)
     with pytest.raises(SelectionError, match="layer4"):
         replace_activations(models.Shared(), unlimited, example=X, where=where.named("layer4*"))
@@ -119,7 +138,7 @@ def test_nothing_to_replace(models):
 def test_the_model_itself_is_no_container(snapshot):
     model = nn.ReLU()
     before = snapshot(model)
-    with pytest.raises(SurgeryError, match="nn.Sequential"):
+    with pytest.raises(SurgeryError, match=r"nn\.Sequential"):
         replace_activations(model, unlimited, example=X)
     before.assert_same()
 
@@ -168,7 +187,9 @@ def test_positions_are_the_execution_order(models):
 def test_hooks_move_to_the_new_module_and_their_handles_still_work(models):
     model, seen = models.Shared(), []
     handle = model.relu.register_forward_hook(lambda module, args, output: seen.append(module))
-    receipt = replace_activations(model, lambda _: SaturatedReLU(1.0), example=X, where=where.named("relu"))
+    receipt = replace_activations(
+        model, lambda _: SaturatedReLU(1.0), example=X, where=where.named("relu")
+    )
     seen.clear()
     model(X)
     assert seen == [model.relu, model.relu_2, model.relu_3]

@@ -1,5 +1,7 @@
 """What tracing a container must not get wrong."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -46,7 +48,9 @@ def test_refuses_other_activations_in_training_mode(snapshot):
 
     model = Auxiliary().train()
     before = snapshot(model)
-    with pytest.raises(SurgeryError, match="in training mode tracing sees 2 activation calls, the example made 1"):
+    with pytest.raises(
+        SurgeryError, match="in training mode tracing sees 2 activation calls, the example made 1"
+    ):
         replace(model)
     before.assert_same()
 
@@ -66,7 +70,9 @@ def test_what_was_no_tensor_is_fixed_and_checked(example, other, argument, model
     model, golden = twins(models, "Optional")
     replace(model, example)
     assert torch.equal(model(**example), golden(**example))
-    with pytest.raises(SurgeryError, match=f"Optional was rewritten for an example in which {argument}"):
+    with pytest.raises(
+        SurgeryError, match=f"Optional was rewritten for an example in which {argument}"
+    ):
         model(**other)
 
 
@@ -140,9 +146,11 @@ def test_data_dependent_container_is_refused_by_name_otherwise(models, snapshot)
     model = nn.Sequential(models.Dependent(), models.DependentFunctional())
     before = snapshot(model)
     limits = iter(range(1, 9))
-    with pytest.raises(SurgeryError, match="0 .Dependent.: TraceError.*control flow"):
-        replace_activations(model, lambda _: SaturatedReLU(next(limits)), example=X, where=named("0*"))
-    with pytest.raises(SurgeryError, match="1 .DependentFunctional."):
+    with pytest.raises(SurgeryError, match=r"0 .Dependent.: TraceError.*control flow"):
+        replace_activations(
+            model, lambda _: SaturatedReLU(next(limits)), example=X, where=named("0*")
+        )
+    with pytest.raises(SurgeryError, match=r"1 .DependentFunctional."):
         replace(model)
     before.assert_same()
 
@@ -165,14 +173,16 @@ def test_containers_that_vary_between_runs_are_refused(models):
         def forward(self, x):
             return self.block(self.block(x, twice=True), twice=False)
 
-    with pytest.raises(SurgeryError, match="block .Alternating.: it"):
+    with pytest.raises(SurgeryError, match=r"block .Alternating.: it"):
         replace(Runs())
 
 
 def test_activations_called_behind_the_models_back_are_noticed(models, snapshot):
     model = models.Listed()
     before = snapshot(model)
-    with pytest.raises(SurgeryError, match="calls at relu do not go through the modules registered there"):
+    with pytest.raises(
+        SurgeryError, match="calls at relu do not go through the modules registered there"
+    ):
         replace(model)
     before.assert_same()
 
@@ -194,8 +204,7 @@ def test_overwritten_views_are_refused(snapshot):
 
 def test_instance_level_forward_is_refused(models):
     model = models.Functional()
-    forward = model.forward
-    model.forward = lambda x: forward(x)
+    model.forward = functools.partial(models.Functional.forward, model)
     with pytest.raises(SurgeryError, match="replaced on the instance"):
         replace(model)
 
@@ -203,5 +212,10 @@ def test_instance_level_forward_is_refused(models):
 def test_modules_of_a_list_get_names_in_the_caller(models):
     model = models.Nested()
     receipt = replace(model)
-    assert [site.name for site, _ in receipt.changes] == ["acts.0", "acts_0_2", "acts_0_3", "acts.1"]
+    assert [site.name for site, _ in receipt.changes] == [
+        "acts.0",
+        "acts_0_2",
+        "acts_0_3",
+        "acts.1",
+    ]
     assert isinstance(model.acts_0_3, SaturatedReLU)

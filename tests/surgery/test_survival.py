@@ -19,7 +19,9 @@ X = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
 @pytest.fixture
 def model(models):
     torch.manual_seed(0)
-    model = nn.Sequential(models.Shared(), models.Functional(), models.Optional(), models.Stored()).eval()
+    model = nn.Sequential(
+        models.Shared(), models.Functional(), models.Optional(), models.Stored()
+    ).eval()
     limits = iter(range(1, 20))
     replace_activations(model, lambda _: SaturatedReLU(next(limits) / 20), example=X)
     return model

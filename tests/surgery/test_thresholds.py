@@ -10,7 +10,9 @@ X = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
 
 
 def test_hand_made_models_are_in_order_of_registration():
-    model = nn.Sequential(SaturatedReLU(1.0), RangeRestricted(HyReLU(3.0), -1.0, 2.0), SaturatedReLU(4.0))
+    model = nn.Sequential(
+        SaturatedReLU(1.0), RangeRestricted(HyReLU(3.0), -1.0, 2.0), SaturatedReLU(4.0)
+    )
     names = ["0.threshold", "1.low", "1.high", "1.activation.threshold", "2.threshold"]
     assert list(thresholds(model)) == names
     model[2].position = 0

@@ -42,7 +42,10 @@ def test_nested_tensors_of_an_encoder_do_not_bypass_it_either(snapshot):
     with torch.no_grad():
         golden = model(**example)
         with replace_activations(model, unlimited, example=example) as receipt:
-            assert [site.name for site, _ in receipt.changes] == ["layers.0.activation", "layers.1.activation"]
+            assert [site.name for site, _ in receipt.changes] == [
+                "layers.0.activation",
+                "layers.1.activation",
+            ]
             torch.testing.assert_close(model(**example)[~padding], golden[~padding])
         with replace_activations(model, lambda _: SaturatedReLU(0.0), example=example):
             assert not torch.allclose(model(**example)[~padding], golden[~padding])
@@ -53,23 +56,39 @@ def test_nested_tensors_of_an_encoder_do_not_bypass_it_either(snapshot):
 def bert():
     transformers = pytest.importorskip("transformers")
     config = transformers.BertConfig(
-        vocab_size=30, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
+        vocab_size=30,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
     )
-    return transformers.BertForSequenceClassification(config), {"input_ids": torch.arange(12).reshape(2, 6)}
+    return transformers.BertForSequenceClassification(config), {
+        "input_ids": torch.arange(12).reshape(2, 6)
+    }
 
 
 def vit():
     transformers = pytest.importorskip("transformers")
     config = transformers.ViTConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, image_size=16, patch_size=8
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=16,
+        patch_size=8,
     )
-    return transformers.ViTForImageClassification(config), {"pixel_values": torch.ones(2, 3, 16, 16)}
+    return transformers.ViTForImageClassification(config), {
+        "pixel_values": torch.ones(2, 3, 16, 16)
+    }
 
 
 def gpt2():
     transformers = pytest.importorskip("transformers")
     config = transformers.GPT2Config(vocab_size=30, n_embd=16, n_layer=2, n_head=2, n_positions=16)
-    return transformers.GPT2LMHeadModel(config), {"input_ids": torch.arange(12).reshape(2, 6), "use_cache": False}
+    return transformers.GPT2LMHeadModel(config), {
+        "input_ids": torch.arange(12).reshape(2, 6),
+        "use_cache": False,
+    }
 
 
 @pytest.mark.parametrize("make", [bert, vit])
@@ -98,7 +117,10 @@ def test_hugging_face_activation_written_as_a_formula():
     with torch.no_grad():
         golden = model(**example).logits
         with replace_activations(model, unlimited, example=example, kinds=kinds) as receipt:
-            assert [site.name for site, _ in receipt.changes] == ["transformer.h.0.mlp.act", "transformer.h.1.mlp.act"]
+            assert [site.name for site, _ in receipt.changes] == [
+                "transformer.h.0.mlp.act",
+                "transformer.h.1.mlp.act",
+            ]
             assert torch.equal(model(**example).logits, golden)
 
 

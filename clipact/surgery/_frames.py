@@ -1,0 +1,61 @@
+"""The stack of running modules."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import final
+
+from clipact.surgery._call import Call
+from clipact.surgery._names import Source
+
+__all__ = ["Frame", "Frames"]
+
+
+@final
+@dataclass
+class Frame:
+    """One running module.
+
+    Attributes:
+        path: Its path.
+        opaque: What it calls is its own business: it is an activation, or inside one.
+        ordinals: How often it has called each source.
+        calls: Its calls so far.
+    """
+
+    path: str
+    opaque: bool
+    ordinals: Counter[Source] = field(default_factory=Counter[Source])
+    calls: list[Call] = field(default_factory=list[Call])
+
+
+@final
+class Frames:
+    """The running modules, outermost first."""
+
+    def __init__(self) -> None:
+        self._stack: list[Frame] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._stack)
+
+    @property
+    def opaque(self) -> bool:
+        """Whether calls made now are no sites."""
+        return bool(self._stack) and self._stack[-1].opaque
+
+    @property
+    def top(self) -> Frame:
+        """The module that makes the calls; a frame of its own for a root that is itself a site."""
+        return self._stack[-1] if self._stack else Frame("", opaque=False)
+
+    def push(self, path: str, *, opaque: bool) -> None:
+        """A module starts to run."""
+        if not path:
+            self._stack.clear()  # left over from a forward that raised
+        self._stack.append(Frame(path, opaque=opaque))
+
+    def pop(self, path: str) -> Frame:
+        """It ends; so do those above it, whose forward raised and whose caller caught that."""
+        while (frame := self._stack.pop()).path != path:
+            pass
+        return frame
