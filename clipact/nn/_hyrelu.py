@@ -3,12 +3,16 @@
 import math
 from typing import final
 
+import torch.fx
 from torch import Tensor, nn
 
 from clipact.errors import ThresholdError
 from clipact.functional import hyrelu
 from clipact.nn._base import Activation
 from clipact.nn._zeroed_relu import ZeroedReLU
+
+# a symbolic trace of a model records the call instead of looking into it
+torch.fx.wrap("hyrelu")
 
 
 @final

@@ -3,11 +3,16 @@
 from typing import ClassVar, final
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from clipact.errors import ThresholdError
 from clipact.functional import output_guard, range_restricted
 from clipact.nn._base import Activation
+
+# a symbolic trace of a model records the call instead of looking into it
+torch.fx.wrap("output_guard")
+torch.fx.wrap("range_restricted")
 
 
 class _Ranged(Activation):

@@ -109,3 +109,16 @@ def test_a_threshold_trains_when_asked(build):
 def test_the_base_cannot_be_built():
     with pytest.raises(TypeError, match="abstract"):
         nn.Activation()
+
+
+def test_a_model_can_be_traced_symbolically():
+    model = torch.nn.Sequential(
+        nn.SaturatedReLU(1.0),
+        nn.ZeroedReLU(2.0),
+        nn.HyReLU(3.0),
+        nn.OutputGuard(-1.0, 1.0),
+        nn.RangeRestricted(torch.nn.GELU(), -1.0, 1.0),
+    )
+    traced = torch.fx.symbolic_trace(model)
+    assert torch.equal(traced(X[1:4]), model(X[1:4]))
+    assert len([node for node in traced.graph.nodes if node.op == "call_function"]) == 5
