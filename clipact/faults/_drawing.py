@@ -7,7 +7,7 @@ tensor, the total is binomial over all bits of the target, since a sum of binomi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,7 @@ from clipact.faults._streams import Purpose, Streams
 Addresses: TypeAlias = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class BitSpace:
+class BitSpace(NamedTuple):
     """The bits of one tensor; a bit's address is ``flat index * width + bit``, bit 0 the least significant.
 
     Attributes:
@@ -87,15 +86,13 @@ def _distinct(generator: np.random.Generator, population: int, count: int) -> Ad
         kept = np.ones(population, dtype=np.bool_)
         kept[_distinct(generator, population, population - count)] = False
         return np.flatnonzero(kept)
-    drawn = np.empty(0, dtype=np.int64)
+    drawn = _uniform(generator, population, count)
     while True:
-        drawn = np.concatenate([drawn, _uniform(generator, population, count - drawn.size)])
         found = np.sort(drawn)
-        repeated = np.count_nonzero(found[1:] == found[:-1])
-        if repeated:
-            drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]
-        elif found.size == count:
+        if found.size == count and bool((found[1:] != found[:-1]).all()):
             return found
+        drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]
+        drawn = np.concatenate([drawn, _uniform(generator, population, count - drawn.size)])
 
 
 def _uniform(generator: np.random.Generator, population: int, count: int) -> Addresses:

@@ -20,7 +20,7 @@ from clipact.faults._tensors import TargetTensor
 
 
 @contextmanager
-def inject(  # noqa: PLR0913 - what, where and which draw: six things a user names
+def inject(
     model: nn.Module,
     fault: FaultModel,
     target: Target,

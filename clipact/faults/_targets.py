@@ -11,11 +11,9 @@ from clipact.faults._drawing import BitSpace
 from clipact.faults._formats import NATIVE, Format
 from clipact.faults._tensors import (
     TargetTensor,
-    buffers,
     choose,
     distinct,
     is_bias,
-    parameters,
 )
 from clipact.surgery import thresholds
 from clipact.where import Where
@@ -53,8 +51,9 @@ class Weights(Target):
     def tensors(self, model: nn.Module) -> list[TargetTensor]:
         """See :class:`Target`."""
         skip = {id(p) for p in thresholds(model).values()}
-        found = [t for t in parameters(model) if not is_bias(t.name) and id(t.tensor) not in skip]
-        return choose(self.where, found, "weights")
+        named = model.named_parameters(remove_duplicate=False)
+        found = [(name, p) for name, p in named if id(p) not in skip and not is_bias(name)]
+        return choose(model, self.where, found, "weights")
 
     def __str__(self) -> str:
         return _show(self, self.where)
@@ -74,8 +73,9 @@ class Biases(Target):
     def tensors(self, model: nn.Module) -> list[TargetTensor]:
         """See :class:`Target`."""
         skip = {id(p) for p in thresholds(model).values()}
-        found = [t for t in parameters(model) if is_bias(t.name) and id(t.tensor) not in skip]
-        return choose(self.where, found, "biases")
+        named = model.named_parameters(remove_duplicate=False)
+        found = [(name, p) for name, p in named if id(p) not in skip and is_bias(name)]
+        return choose(model, self.where, found, "biases")
 
     def __str__(self) -> str:
         return _show(self, self.where)
@@ -95,9 +95,10 @@ class Thresholds(Target):
     def tensors(self, model: nn.Module) -> list[TargetTensor]:
         """See :class:`Target`, but in the order of execution."""
         order = {id(p): place for place, p in enumerate(thresholds(model).values())}
-        found = [t for t in parameters(model) if id(t.tensor) in order]
-        found.sort(key=lambda t: order[id(t.tensor)])
-        return choose(self.where, found, "thresholds")
+        named = model.named_parameters(remove_duplicate=False)
+        found = [(name, p) for name, p in named if id(p) in order]
+        found.sort(key=lambda held: order[id(held[1])])
+        return choose(model, self.where, found, "thresholds")
 
     def __str__(self) -> str:
         return _show(self, self.where)
@@ -116,7 +117,8 @@ class Buffers(Target):
 
     def tensors(self, model: nn.Module) -> list[TargetTensor]:
         """See :class:`Target`."""
-        return choose(self.where, buffers(model), "buffers")
+        found = list(model.named_buffers(remove_duplicate=False))
+        return choose(model, self.where, found, "buffers")
 
     def __str__(self) -> str:
         return _show(self, self.where)
@@ -128,7 +130,8 @@ class _Union(Target):
     parts: tuple[Target, ...]
 
     def tensors(self, model: nn.Module) -> list[TargetTensor]:
-        return distinct([tensor for part in self.parts for tensor in part.tensors(model)])
+        every = [item for part in self.parts for item in part.tensors(model)]
+        return distinct((item.name, item.tensor) for item in every)
 
     def __str__(self) -> str:
         return " | ".join(str(part) for part in self.parts)

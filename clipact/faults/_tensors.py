@@ -15,46 +15,24 @@ from clipact.where import Where, select
 _PARAMETRISED = re.compile(r"(?:(?P<owner>.*)\.)?parametrizations\.(?P<leaf>\w+)")
 
 
-class Held(NamedTuple):
-    """A tensor under one of its names in a model, and the type of the module that owns it."""
-
-    name: str
-    kind: type
-    tensor: Tensor
-
-
 class TargetTensor(NamedTuple):
     """A tensor that faults may fall on.
 
     Attributes:
         name: Dotted name in the model.
-        kind: Type of the module that owns it (for a parametrised weight, of the module that has the weight).
         tensor: The parameter or buffer itself.
         region: The words it occupies in memory.
     """
 
     name: str
-    kind: type
     tensor: Tensor
     region: Region
 
 
-def parameters(model: nn.Module) -> list[Held]:
-    """Every parameter under every name it has, in the model's order."""
-    return _locate(model, model.named_parameters(remove_duplicate=False))
-
-
-def buffers(model: nn.Module) -> list[Held]:
-    """Every buffer under every name it has, in the model's order."""
-    return _locate(model, model.named_buffers(remove_duplicate=False))
-
-
-def _locate(model: nn.Module, named: Iterable[tuple[str, Tensor]]) -> list[Held]:
-    kinds: dict[str, type] = {}
-    for path, module in model.named_modules(remove_duplicate=False):
-        parametrised = "parametrizations." in path and _PARAMETRISED.fullmatch(path)
-        kinds[path] = kinds[parametrised["owner"] or ""] if parametrised else type(module)
-    return [Held(name, kinds[name.rpartition(".")[0]], tensor) for name, tensor in named]
+class _Candidate(NamedTuple):
+    name: str
+    kind: type
+    tensor: Tensor
 
 
 def is_bias(name: str) -> bool:
@@ -65,14 +43,42 @@ def is_bias(name: str) -> bool:
     return "bias" in leaf.split("_")
 
 
-def choose(where: Where | None, found: Sequence[Held], what: str) -> list[TargetTensor]:
-    first: dict[int, Held] = {}
-    for tensor in found:
-        first.setdefault(id(tensor.tensor), tensor)
-    return distinct([first[id(t.tensor)] for t in select(where, found, what=what)])
+def choose(
+    model: nn.Module, where: Where | None, found: Sequence[tuple[str, Tensor]], what: str
+) -> list[TargetTensor]:
+    """The tensors that ``where`` picks, each under the first name it was found by.
+
+    Args:
+        model: The model they were found in.
+        where: Sees dotted names and owners' types; None for everything.
+        found: Tensors under every name they have.
+        what: What they are, for the error message.
+
+    Raises:
+        SelectionError: Nothing is picked.
+        FaultError: As :func:`distinct`.
+    """
+    first: dict[int, str] = {}
+    for name, tensor in found:
+        first.setdefault(id(tensor), name)
+    kinds = {} if where is None else _kinds(model)
+    candidates = [
+        _Candidate(name, kinds.get(name.rpartition(".")[0], type(model)), tensor)
+        for name, tensor in found
+    ]
+    return distinct((first[id(c.tensor)], c.tensor) for c in select(where, candidates, what=what))
 
 
-def distinct(tensors: Iterable[Held | TargetTensor]) -> list[TargetTensor]:
+def _kinds(model: nn.Module) -> dict[str, type]:
+    """Of each module's path, the type that owns its parameters; for a parametrisation, that of the parametrised module."""
+    kinds: dict[str, type] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        parametrised = _PARAMETRISED.fullmatch(path)
+        kinds[path] = kinds[parametrised["owner"] or ""] if parametrised else type(module)
+    return kinds
+
+
+def distinct(tensors: Iterable[tuple[str, Tensor]]) -> list[TargetTensor]:
     """Each region of memory once, under the first name met; empty tensors left out.
 
     Raises:
@@ -80,22 +86,22 @@ def distinct(tensors: Iterable[Held | TargetTensor]) -> list[TargetTensor]:
     """
     kept: list[TargetTensor] = []
     holders: dict[tuple[torch.device, int], dict[Region, str]] = {}
-    for candidate in tensors:
-        check_addressable(candidate.name, candidate.tensor)
-        if candidate.tensor.numel() == 0:
+    for name, tensor in tensors:
+        check_addressable(name, tensor)
+        if tensor.numel() == 0:
             continue
-        region = Region.of(candidate.tensor)
+        region = Region.of(tensor)
         beside = holders.setdefault((region.device, region.storage), {})
         if region in beside:
             continue
-        for other, name in beside.items():
+        for other, holder in beside.items():
             if region.overlaps(other):
                 raise FaultError(
-                    f"{name} and {candidate.name} share some words of memory but not all, so a bit would be counted"
-                    " twice; leave one of them out with where="
+                    f"{holder} and {name} share some words of memory but not all, so a bit would be counted twice;"
+                    " leave one of them out with where="
                 )
-        beside[region] = candidate.name
-        kept.append(TargetTensor(candidate.name, candidate.kind, candidate.tensor, region))
+        beside[region] = name
+        kept.append(TargetTensor(name, tensor, region))
     if not kept:
         raise FaultError("the target's tensors have no elements, so there is no bit to hit")
     return kept
