@@ -6,7 +6,7 @@ from typing import Any, Final, final
 import torch
 from torch import nn
 
-from clipact.errors import SurgeryError
+from clipact.errors import SelectionError, SurgeryError
 from clipact.surgery._guard import refuse_unfit
 from clipact.surgery._journal import Journal
 from clipact.surgery._names import join
@@ -46,12 +46,19 @@ def attach_output(model: nn.Module, path: str, guard: nn.Module, child: str = _C
         child: Name under which the guard is registered in the layer.
 
     Raises:
+        SelectionError: There is no such layer.
         SurgeryError: The layer runs its children in a forward of its own that would also run the guard, the name is
             taken, or the guard is no module.
     """
     refuse_unfit(model)
+    if not isinstance(guard, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not be typed
+        raise SurgeryError(f"the guard is a {type(guard).__name__}; it must be an nn.Module")
     journal = Journal()
-    layer = model.get_submodule(path)
+    layer = dict(model.named_modules(remove_duplicate=False)).get(path)
+    if layer is None:
+        raise SelectionError(
+            f"{type(model).__name__} has no module at {path!r} whose output could be guarded"
+        )
     if child in registered(layer) or hasattr(layer, child):
         raise SurgeryError(
             f"{path or 'the model'} already has something called {child!r}; choose another child name"

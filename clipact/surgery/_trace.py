@@ -47,7 +47,7 @@ def trace(
     Raises:
         UntraceableError: With the reason.
     """
-    root = _traceable(container)
+    root = _traceable(container, training=training)
     tracer = _ContainerTracer(arguments)
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices), unchanged(container) as changes:
@@ -65,14 +65,14 @@ def trace(
     return Trace(graph, tracer.signature, tracer.fixed, tracer.required)
 
 
-def _traceable(container: nn.Module) -> nn.Module:
+def _traceable(container: nn.Module, *, training: bool) -> nn.Module:
     """The container; if it was rewritten before, a view of it whose class has the rewritten forward."""
     forward = container.__dict__.get("forward")
     if forward is None:
         return container
     if not isinstance(forward, RewrittenForward):
         raise UntraceableError("its forward was replaced on the instance; undo that first")
-    program = forward.training if container.training else forward.evaluating
+    program = forward.training if training else forward.evaluating
     view = type(type(container).__name__, (nn.Module,), {"forward": program.compile()})
     root: nn.Module = object.__new__(view)
     root.__dict__ = container.__dict__

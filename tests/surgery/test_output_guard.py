@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence
 
-from clipact.errors import SurgeryError
+from clipact.errors import SelectionError, SurgeryError
 from clipact.nn import OutputGuard, RangeRestricted
 from clipact.surgery import attach_output, find_sites, guard_output, replace_activations, thresholds
 
@@ -141,3 +141,13 @@ def test_recurrent_output():
     output, state = model(X)
     assert output.detach().abs().max() <= 0.0101
     assert state.detach().abs().max() > 0.02
+
+
+def test_unusable_guards(snapshot):
+    model = nn.Sequential(nn.Linear(6, 6))
+    before = snapshot(model)
+    with pytest.raises(SelectionError, match="no module at 'head'"):
+        attach_output(model, "head", Halve())
+    with pytest.raises(SurgeryError, match="the guard is a float"):
+        guard_output(model, 1.0)
+    before.assert_same()

@@ -40,6 +40,20 @@ def test_training_mode_is_asked_at_call_time(training, models):
     assert torch.equal(output, golden(X))
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_container_that_was_rewritten_is_rewritten_again_in_both_modes(training):
+    class Both(nn.Module):
+        def forward(self, x):
+            x = F.relu(x)
+            return F.gelu(x * 2) if self.training else F.gelu(x * 3)
+
+    model = Both().train(training)
+    replace_activations(model, lambda _: SaturatedReLU(INF), example=X, where=named("relu"))
+    replace_activations(model, lambda _: SaturatedReLU(INF), example=X, where=named("gelu"))
+    for mode, factor in ((True, 2), (False, 3)):
+        assert torch.equal(model.train(mode)(X), X.relu() * factor)
+
+
 def test_refuses_other_activations_in_training_mode(snapshot):
     class Auxiliary(nn.Module):
         def forward(self, x):
