@@ -1,6 +1,7 @@
 """What the benchmarks share: time on any device, a ratio with its spread, and the machine by name."""
 
 import datetime
+import os
 import platform
 import statistics
 import time
@@ -40,7 +41,8 @@ def machine(device: torch.device) -> str:
 def about(device: torch.device, threads: int, repeats: int) -> str:
     """Where, with what and how often it was measured."""
     threading = f"{threads} thread" + "s" * (threads > 1)
+    load = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
     return (
-        f"{machine(device)}, {threading}, torch {torch.__version__}, {datetime.date.today()};"
+        f"{machine(device)}, {threading}, {load}, torch {torch.__version__}, {datetime.date.today()};"
         f" {repeats} rounds, median ± half the interquartile distance."
     )

@@ -1,11 +1,14 @@
-"""RESULT.
+"""Training with a trained threshold costs 1.5 to 1.9 (saturating), 1.5 (zeroing) and 2.6 to 2.7 (smooth) times nn.ReLU.
 
-What an activation with thresholds costs, as a multiple of nn.ReLU in the same run.
+Forward + backward, eager, 64 x 256 x 32 x 32 fp32, one thread, any granularity; the compositions from torch operations
+cost 5.7 to 6.1, 3.0 to 3.3 and 7.7 to 9.0. Under torch.compile: 1.1 to 1.5, 1.0, and 1.6 to 2.9. Inference, on a machine
+at rest: saturating 1.0 (layer), 1.3 (channel), 1.1 (neuron), zeroing 1.5 to 1.7. Nothing is kept for the backward pass
+beyond what ReLU keeps, except one tensor for the smooth form. Intel Xeon (AVX-512), torch 2.14.1, November 2026.
 
     python benchmarks/activations.py --repeats 9 --write docs/guide/_activations_cpu.md
 
-Everything is measured interleaved: each round runs every candidate once beside one nn.ReLU, a figure is the median over
-rounds of the ratio to that round's ReLU, the spread half the distance between its quartiles. "Naive" is the composition
+Everything is measured interleaved: each round runs every candidate once, right after nn.ReLU; a figure is the median over
+rounds of the ratio of the two, the spread half the distance between its quartiles. "Naive" is the composition
 from torch operations, with gradients by autograd. "Kept" is what autograd keeps for the backward pass beyond the output,
 "peak" what the backward pass allocates, both in tensors the size of the activation.
 """
@@ -85,22 +88,20 @@ def candidates(shape: Sequence[int], device: torch.device, *, compiled: bool) ->
 
 def measure(rows: list[Candidate], x: Tensor, grad: Tensor, repeats: int) -> tuple[float, float]:
     """Fill in the ratios; returns the median seconds of nn.ReLU, forward and forward with backward."""
-    relu: Function = lambda x, _: torch.nn.functional.relu(x)  # noqa: E731 - a def would need both arguments named
-    fixed = torch.ones(1, device=x.device)
+    relu = Candidate("nn.ReLU", "eager", "", lambda x, _: x.relu(), torch.ones(1, device=x.device))
     base: list[tuple[float, float]] = []
+
+    def seconds(row: Candidate) -> tuple[float, float]:
+        forward = timed(lambda: infer(row.function, x, row.threshold), x.device)
+        return forward, timed(lambda: train(row.function, x, row.threshold, grad), x.device)
+
     for round_ in range(repeats + 1):
-        before = (
-            timed(lambda: infer(relu, x, fixed), x.device),
-            timed(lambda: train(relu, x, fixed, grad), x.device),
-        )
         for row in rows:
-            forward = timed(lambda row=row: infer(row.function, x, row.threshold), x.device)
-            both = timed(lambda row=row: train(row.function, x, row.threshold, grad), x.device)
+            before, found = seconds(relu), seconds(row)
             if round_:
-                row.infer.append(forward / before[0])
-                row.train.append(both / before[1])
-        if round_:
-            base.append(before)
+                base.append(before)
+                row.infer.append(found[0] / before[0])
+                row.train.append(found[1] / before[1])
     return statistics.median(b[0] for b in base), statistics.median(b[1] for b in base)
 
 
