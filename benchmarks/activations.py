@@ -1,8 +1,8 @@
 """Training with a trained threshold costs 1.5 to 1.9 (saturating), 1.5 (zeroing) and 2.6 to 2.7 (smooth) times nn.ReLU.
 
 Forward + backward, eager, 64 x 256 x 32 x 32 fp32, one thread, any granularity; the compositions from torch operations
-cost 5.7 to 6.1, 3.0 to 3.3 and 7.7 to 9.0. Under torch.compile: 1.1 to 1.5, 1.0, and 1.6 to 2.9. Inference, on a machine
-at rest: saturating 1.0 (layer), 1.3 (channel), 1.1 (neuron), zeroing 1.5 to 1.7. Nothing is kept for the backward pass
+cost 4.8 to 6.1, 3.3 to 3.6 and 6.3 to 7.1. Under torch.compile: 1.1 to 1.5, 1.0, and 1.6 to 2.9. Inference, in a quieter
+run of the eager forms alone: saturating 1.0 (layer), 1.3 (channel), 1.1 (neuron), zeroing 1.5 to 1.7. Nothing is kept for the backward pass
 beyond what ReLU keeps, except one tensor for the smooth form. Intel Xeon (AVX-512), torch 2.14.1, November 2026.
 
     python benchmarks/activations.py --repeats 9 --write docs/guide/_activations_cpu.md
