@@ -106,21 +106,6 @@ class Noisy(nn.Module):
         return F.relu(self.linear(x) + torch.rand(6))
 
 
-class Counting(nn.Module):
-    """Changes an attribute at every call."""
-
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(6, 6)
-        self.calls = 0
-        self.seen = []
-
-    def forward(self, x):
-        self.calls += 1
-        self.seen.append(1)
-        return F.relu(self.linear(x))
-
-
 class Dependent(nn.Module):
     """Calls its activation once or twice, depending on the data."""
 
