@@ -59,23 +59,23 @@ def train(
     """
     images, labels = data
     generator = torch.Generator().manual_seed(seed)
-    steps = epochs * (len(images) // 128)
+    batches = len(images) // 128
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.15, total_steps=steps)
-    order = torch.arange(len(images))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.15, total_steps=epochs * batches
+    )
     model.train()
-    for step in track(range(steps), label="train", show=progress):
-        if step % (len(images) // 128) == 0:
-            order = torch.randperm(len(images), generator=generator)
-        batch = order[(start := step % (len(images) // 128) * 128) : start + 128]
-        logits = model(_shifted(images[batch], crop, generator))
-        loss = F.cross_entropy(logits, labels[batch], label_smoothing=0.05)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+    for _ in track(range(epochs), label="train", show=progress):
+        order = torch.randperm(len(images), generator=generator)
+        for batch in order[: batches * 128].split(128):
+            logits = model(_shifted(images[batch], crop, generator))
+            loss = F.cross_entropy(logits, labels[batch], label_smoothing=0.05)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
     return model.eval()
 
 

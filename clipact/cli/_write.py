@@ -9,9 +9,10 @@ from clipact.cli._tables import conditions, difference_table, event_table, metho
 from clipact.report import Section, accuracy_vs_ber, write_page
 
 _LEAD = (
-    "What a trained network loses when its memory flips bits, and what clipped activations save. Unprotected, one flipped "
-    "high bit makes one activation huge, and every layer behind it carries that on. Ranger holds such a value at the "
-    "largest one seen in training data; ClipToZero drops it to 0; the output guard does the same for the logits."
+    "What a trained network loses when its memory flips bits, and what clipped activations save. Unprotected, one "
+    "flipped high bit makes one activation huge, and every layer behind it carries that on. Ranger holds such a value "
+    "at the largest one seen in training data; ClipToZero drops it to 0; the output guard maps a logit that is out "
+    "of its range to its class minimum."
 )
 
 
@@ -35,7 +36,10 @@ def write(plan: Plan, outcome: Outcome, folder: Path) -> Path:
 def _section(name: str, results: Mapping[str, faults.Result], outcome: Outcome) -> Section:
     tables = [method_table(results), difference_table(outcome.comparisons()[name])]
     tables += [event_table(results, event) for event in ("sdc", "due")]
-    text = "Mean accuracy over trials with its interval; differences are of the same faults in both models."
+    text = (
+        "Mean over trials with its interval; differences in accuracy are of the same faults in both models. SDC (silent data "
+        "corruption): predictions that differ from the golden run; DUE (detected unrecoverable error): outputs with NaN or Inf."
+    )
     return Section(
         f"Weights in {name}", text, [accuracy_vs_ber(results, title=_title(name, outcome))], tables
     )

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
 from clipact.calibration import (
@@ -33,8 +32,7 @@ class Bounds:
     Attributes:
         granularity: One range a layer, channel or neuron.
         percentile: Of the upper tail, in (0, 100]; the lower tail gives up as much. 100 takes maximum and minimum.
-        margin: Factor on the range: each bound moves away from zero-width by ``(margin - 1)`` times the larger of
-            the two magnitudes. 1 leaves it as profiled.
+        margin: Each bound moves outwards by ``margin - 1`` times its own magnitude; 1 leaves the range as profiled.
 
     Raises:
         ThresholdError: A value outside its range, or a percentile by neuron (profiles keep none).
@@ -70,12 +68,18 @@ class Bounds:
         else:
             low = site.quantile(1.0 - self.percentile / 100.0, self.granularity)
             high = site.quantile(self.percentile / 100.0, self.granularity)
-        slack = (self.margin - 1.0) * torch.maximum(low.abs(), high.abs())
-        return low - slack, high + slack
+        slack = self.margin - 1.0
+        return low - slack * low.abs(), high + slack * high.abs()
 
 
 def install(
-    model: nn.Module, train: Batches, scope: Scope, bounds: Bounds, make: Make, *, guard: bool
+    model: nn.Module,
+    train: Batches,
+    scope: Scope,
+    bounds: Bounds,
+    make: Make,
+    *,
+    guard: Bounds | None,
 ) -> Receipt:
     """Profile, then put ``make(site, low, high)`` at every site, and a guard on the output if asked to.
 
@@ -92,7 +96,7 @@ def install(
         quantiles=bounds.sketches,
         progress=scope.progress,
     )
-    guards = _output_guard(found, bounds.margin) if guard else None
+    guards = _output_guard(found, guard) if guard else None
     ranges = {name: bounds.of(site) for name, site in found.items()}
     receipt = replace_activations(
         model,
@@ -104,11 +108,11 @@ def install(
     return receipt if guards is None else receipt.then(guard_output(model, guards))
 
 
-def _output_guard(profile: Profile, margin: float) -> OutputGuard:
+def _output_guard(profile: Profile, bounds: Bounds) -> OutputGuard:
     output = profile.output
     if output is None or output.dims != 2:
         found = "no single tensor" if output is None else f"a tensor of {output.dims} dimensions"
         raise CalibrationError(
             f"output_guard=True asked for, but the model returns {found}; the guard needs logits of shape (N, classes)"
         )
-    return OutputGuard(*Bounds(Granularity.NEURON, 100.0, margin).of(output))
+    return OutputGuard(*bounds.of(output))

@@ -27,6 +27,8 @@ class ClipToZero(Method):
         margin: Factor on the threshold; above 1 leaves room for data the calibration did not show.
         output_guard: Also map a logit outside its profiled range to its class minimum: the last layer has no
             activation behind it, and one wrong huge logit decides the prediction.
+        guard_margin: Factor on that range. New data goes a little beyond the range of the training data, and a logit
+            that does is lost; faults go far beyond it.
 
     References:
         Hoang, Hanif, Shafique, *FT-ClipAct: Resilience Analysis of Deep Neural Networks and Improving their Fault
@@ -37,19 +39,24 @@ class ClipToZero(Method):
     percentile: float = 100.0
     margin: float = 1.0
     output_guard: bool = False
+    guard_margin: float = 1.25
 
     def __post_init__(self) -> None:
         self._bounds()
+        Bounds(Granularity.NEURON, 100.0, self.guard_margin)
 
     def apply(
         self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
     ) -> Receipt:
         """Profile and replace; held-out data is not needed and not used."""
         del validate
-        return install(model, train, scope, self._bounds(), _make, guard=self.output_guard)
+        return install(model, train, scope, self._bounds(), _make, guard=self._guard())
 
     def _bounds(self) -> Bounds:
         return Bounds(self.granularity, self.percentile, self.margin)
+
+    def _guard(self) -> Bounds | None:
+        return Bounds(Granularity.NEURON, 100.0, self.guard_margin) if self.output_guard else None
 
 
 def _make(site: Site, low: Tensor, high: Tensor) -> nn.Module:

@@ -24,6 +24,7 @@ class Ranger(Method):
         margin: Factor on the threshold; above 1 leaves room for data the calibration did not show.
         nan_to_zero: Turn NaN into 0 as well; a plain clamp lets NaN through.
         output_guard: Also map a logit outside its profiled range to its class minimum.
+        guard_margin: Factor on that range.
 
     Note:
         The paper restricts after the activation and again after pooling, reshaping and concatenation; those
@@ -40,19 +41,24 @@ class Ranger(Method):
     margin: float = 1.0
     nan_to_zero: bool = True
     output_guard: bool = False
+    guard_margin: float = 1.25
 
     def __post_init__(self) -> None:
         self._bounds()
+        Bounds(Granularity.NEURON, 100.0, self.guard_margin)
 
     def apply(
         self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
     ) -> Receipt:
         """Profile and replace; held-out data is not needed and not used."""
         del validate
-        return install(model, train, scope, self._bounds(), self._make, guard=self.output_guard)
+        return install(model, train, scope, self._bounds(), self._make, guard=self._guard())
 
     def _bounds(self) -> Bounds:
         return Bounds(self.granularity, self.percentile, self.margin)
+
+    def _guard(self) -> Bounds | None:
+        return Bounds(Granularity.NEURON, 100.0, self.guard_margin) if self.output_guard else None
 
     def _make(self, site: Site, low: Tensor, high: Tensor) -> nn.Module:
         if is_rectifier(site):

@@ -93,14 +93,32 @@ def test_the_guard_turns_an_impossible_logit_into_its_class_minimum(batches):
     with torch.no_grad():
         logits = torch.cat([model(batch) for batch in batches])
         low = logits.amin(0)
-        ca.protect(model, ca.methods.ClipToZero(output_guard=True), batches, progress=False)
-        with ca.faults.inject(model, ca.faults.BitFlip(count=0), ca.faults.Weights()):
-            pass
+        ca.protect(
+            model,
+            ca.methods.ClipToZero(output_guard=True, guard_margin=1.0),
+            batches,
+            progress=False,
+        )
         model[6].bias[1] += 1e6
         guarded = model(batches[0])
         model[6].bias[1] = float("nan")
         assert torch.equal(model(batches[0])[:, 1], low[1].expand(16))
     assert torch.equal(guarded[:, 1], low[1].expand(16))
+
+
+def test_the_guard_leaves_room(batches):
+    model = small()
+    profile = ca.calibrate(model, batches)
+    ca.protect(
+        model, ca.methods.Ranger(output_guard=True, guard_margin=2.0), batches, progress=False
+    )
+    high, low = profile.output.maximum("neuron"), profile.output.minimum("neuron")
+    found = [
+        value.data
+        for name, value in ca.thresholds(model).items()
+        if "." not in name or "guard" in name
+    ]
+    torch.testing.assert_close(found[-2:], [low - low.abs(), high + high.abs()])
 
 
 def test_the_guard_needs_logits():
@@ -137,6 +155,7 @@ def test_empty_and_broken_calibration_data_change_nothing(method):
         ({"percentile": 0.0}, "percentile=0.0"),
         ({"percentile": 101.0}, "percentile=101.0"),
         ({"margin": 0.0}, "margin=0.0"),
+        ({"guard_margin": -1.0}, "margin=-1.0"),
         ({"margin": float("nan")}, "margin=nan"),
         ({"granularity": "neuron", "percentile": 99.0}, "by neuron"),
         ({"granularity": "pixel"}, "pixel"),
