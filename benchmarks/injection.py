@@ -1,4 +1,10 @@
-"""What a trial of weight faults costs beside the inference it measures."""
+"""A trial of weight faults takes 1.05 times a clean inference (1.046, 1.052, 1.061) and 2.4 MiB (2.3 to 3.6) more memory.
+
+Inject, infer, restore: 3,738 flips on average in the 11.7 M weights of a ResNet-18 (bit error rate 1e-5), 64 images of
+32x32, one thread; inject and restore take 5.4 to 7 ms beside 95 to 120 ms, in a campaign 1.054. Medians of 60
+interleaved rounds in processor time, three runs, on an Intel Xeon with other work on it (load 3 to 5); torch 2.14.1,
+NumPy 2.4.6, Python 3.11. Run it as `python benchmarks/injection.py` (memory on Linux only).
+"""
 
 import argparse
 import re
@@ -47,6 +53,25 @@ def ratios(rounds):
     return found
 
 
+def campaign_ratio(rounds):
+    """The same in a campaign, which looks its tensors up once: processor time from inference to inference."""
+    model, images = subject()
+    starts, ends = [], []
+
+    def evaluate(net):
+        starts.append(time.process_time())
+        net(images)
+        ends.append(time.process_time())
+        return 0.0
+
+    faults.Campaign(
+        model, evaluate, fault=faults.BitFlip(rate=RATE), target=faults.Weights(), trials=rounds
+    ).run(progress=False)
+    inference = [end - start for start, end in zip(starts, ends, strict=True)]
+    between = [start - end for start, end in zip(starts[2:-1], ends[1:-2], strict=True)]
+    return 1.0 + statistics.median(between) / statistics.median(inference)
+
+
 def peak(rounds):
     """Peak resident memory in KiB of clean inference, and of inference with injection around it (Linux only)."""
     model, images = subject()
@@ -74,8 +99,10 @@ def peak(rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--peak", action="store_true", help="only the memory, in this process")
     arguments = parser.parse_args()
     if arguments.peak:
@@ -83,6 +110,7 @@ def main():
         return
     found = ratios(arguments.rounds)
     print(f"trial / clean inference: {statistics.median(row[0] for row in found):.3f}")
+    print(f"the same in a campaign: {campaign_ratio(arguments.rounds):.3f}")
     print(f"clean inference: {statistics.median(row[1] for row in found):.1f} ms of processor time")
     print(f"inject + restore: {statistics.median(row[2] for row in found):.1f} ms")
     print(f"faults a trial: {statistics.mean(row[3] for row in found):.0f}")

@@ -13,7 +13,6 @@ from clipact.faults._formats import NATIVE, Format
 from clipact.faults._models import FaultModel
 from clipact.faults._patch import Patch, locate, plan
 from clipact.faults._record import FaultRecord, join
-from clipact.faults._region import Region
 from clipact.faults._streams import check_seed
 from clipact.faults._targets import Target, bit_spaces
 from clipact.faults._tensors import TargetTensor
@@ -124,7 +123,7 @@ def _undo(patches: Sequence[Patch]) -> None:
 
 
 def _check_in_place(patches: Sequence[Patch]) -> None:
-    moved = [p.target.name for p in patches if Region.of(p.target.tensor) != p.target.region]
+    moved = [p.target.name for p in patches if p.target.tensor.data_ptr() != p.words.data_ptr()]
     if moved:
         raise FaultError(
             f"{', '.join(moved)} moved to other memory inside inject(), so its copy there keeps the faults; load the"
