@@ -15,7 +15,7 @@ from clipact.surgery._plan import Plan
 from clipact.surgery._program import Program, RewrittenForward
 from clipact.surgery._recording import HOOKS, twin
 
-__all__ = ["adopt_hooks", "install", "number", "put_guards", "put_modules", "stand_ins"]
+__all__ = ["finish", "install", "stand_ins"]
 
 _BACKWARD: Final = ("_backward_hooks", "_backward_pre_hooks", "_is_full_backward_hook")
 
@@ -82,6 +82,27 @@ def adopt_hooks(journal: Journal, new: nn.Module, call: Call) -> None:
         if isinstance(theirs, dict) and (ours or not own_path):
             theirs = OrderedDict({**theirs, **(ours or {})})
         journal.set_attribute(call.name, new, name, theirs, checked=False)
+
+
+def finish(
+    journal: Journal,
+    model: nn.Module,
+    calls: Mapping[str, Call],
+    plan: Plan,
+    chosen: Mapping[str, nn.Module],
+) -> None:
+    """Put the new modules in the place of the stand-ins: device, mode, hooks and position of what they replace."""
+    modules = {name: chosen.get(name, calls[name].activation) for name in plan.modules}
+    for name, module in modules.items():
+        if name in chosen:
+            module.to(calls[name].device)
+            module.train(model.get_submodule(split(name)[0]).training)
+        adopt_hooks(journal, module, calls[name])
+    put_modules(journal, model, modules)
+    put_guards(
+        journal, model, {path: guard.to(calls[path].device) for path, guard in plan.guards.items()}
+    )
+    number(journal, calls, chosen)
 
 
 def number(journal: Journal, calls: Mapping[str, Call], chosen: Mapping[str, nn.Module]) -> None:

@@ -5,28 +5,15 @@ from typing import Any, final
 from torch import nn
 
 from clipact.errors import SurgeryError
-from clipact.surgery._install import (
-    adopt_hooks,
-    install,
-    number,
-    put_guards,
-    put_modules,
-    stand_ins,
-)
+from clipact.surgery._install import finish, install, stand_ins
 from clipact.surgery._journal import Journal
-from clipact.surgery._names import split
 from clipact.surgery._plan import Plan, make_plan, shared_plan
-from clipact.surgery._program import Program
+from clipact.surgery._programs import Programs, make_programs
 from clipact.surgery._record import Recorder
-from clipact.surgery._recording import unshared
-from clipact.surgery._rewrite import rewrite
 from clipact.surgery._run import Example
-from clipact.surgery._trace import UntraceableError
 from clipact.surgery._verify import difference
 
 __all__ = ["Operation"]
-
-Programs = dict[str, tuple[Program, Program]]
 
 
 @final
@@ -74,7 +61,7 @@ class Operation:
             if self._differs(journal, plan, programs):
                 journal.undo()
                 plan = self._more_faithful(journal, chosen)
-            self._finish(journal, plan, chosen)
+            finish(journal, self._model, self._recorder.calls, plan, chosen)
         except BaseException:
             journal.undo()
             raise
@@ -83,7 +70,7 @@ class Operation:
     def _more_faithful(self, journal: Journal, chosen: dict[str, nn.Module]) -> Plan:
         """Install the plan that also rewrites containers which use what an activation overwrote."""
         plan = make_plan(self._recorder.calls, chosen, rewrite_in_place=True)
-        programs, reasons = self._programs(plan)
+        programs, reasons = make_programs(self._model, self._recorder, plan, self._kinds)
         found = self._differs(journal, plan, programs)
         if found:
             raise SurgeryError(_unfaithful(found, programs, reasons))
@@ -93,27 +80,14 @@ class Operation:
         """Where containers cannot be rewritten, one module for several calls of one module, if that is the same."""
         calls = self._recorder.calls
         plan = make_plan(calls, chosen)
-        programs, reasons = self._programs(plan)
+        programs, reasons = make_programs(self._model, self._recorder, plan, self._kinds)
         if reasons:
             shared = shared_plan(calls, chosen, list(reasons))
             if shared is None:
                 raise SurgeryError(_untraceable(reasons))
             chosen, plan = shared, make_plan(calls, shared)
-            programs, _ = self._programs(plan)
+            programs, _ = make_programs(self._model, self._recorder, plan, self._kinds)
         return plan, programs, chosen
-
-    def _programs(self, plan: Plan) -> tuple[Programs, dict[str, str]]:
-        """Programs by container, and the reasons for those that cannot be rewritten."""
-        programs: Programs = {}
-        reasons: dict[str, str] = {}
-        with unshared(self._model, self._kinds):
-            for path, targets in plan.targets.items():
-                container = self._model.get_submodule(path)
-                try:
-                    programs[path] = rewrite(path, container, self._recorder, targets, self._kinds)
-                except UntraceableError as error:
-                    reasons[path] = f"{path or 'the model'} ({type(container).__name__}): {error}"
-        return programs, reasons
 
     def _differs(self, journal: Journal, plan: Plan, programs: Programs) -> str:
         """Install the plan with the original activations out of place; how the model now differs, if it does."""
@@ -121,22 +95,6 @@ class Operation:
         if not plan.modules:
             return ""
         return difference(self._model, self._example, self._kinds, self._recorder, self._output)
-
-    def _finish(self, journal: Journal, plan: Plan, chosen: dict[str, nn.Module]) -> None:
-        calls = self._recorder.calls
-        modules = {name: chosen.get(name, calls[name].activation) for name in plan.modules}
-        for name, module in modules.items():
-            if name in chosen:
-                module.to(calls[name].device)
-                module.train(self._model.get_submodule(split(name)[0]).training)
-            adopt_hooks(journal, module, calls[name])
-        put_modules(journal, self._model, modules)
-        put_guards(
-            journal,
-            self._model,
-            {path: guard.to(calls[path].device) for path, guard in plan.guards.items()},
-        )
-        number(journal, calls, chosen)
 
 
 def _untraceable(reasons: dict[str, str]) -> str:

@@ -80,15 +80,7 @@ class Recorder(TorchFunctionMode):
         tensor = first_tensor(output)
         if tensor is None or self._hidden() or not isinstance(module, self._kinds):
             return
-        whole = is_replaceable(module)
-        called = Called(
-            Source(path, Origin.MODULE),
-            type(module),
-            (lambda: module) if whole else nn.Identity,
-            is_output=not whole,
-            in_place=whole and bool(getattr(module, "inplace", False)),
-        )
-        self._see(called, tensor)
+        self._see(_of_module(path, module), tensor)
 
     def __torch_function__(
         self,
@@ -135,6 +127,17 @@ class Recorder(TorchFunctionMode):
                 self._on_call(call, output)
             finally:
                 self._busy = False
+
+
+def _of_module(path: str, module: nn.Module) -> Called:
+    whole = is_replaceable(module)
+    return Called(
+        Source(path, Origin.MODULE),
+        type(module),
+        (lambda: module) if whole else nn.Identity,
+        is_output=not whole,
+        in_place=whole and bool(getattr(module, "inplace", False)),
+    )
 
 
 def _is_same_shape(args: tuple[Any, ...], output: Any) -> bool:
