@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from clipact._text import aligned
 from clipact.errors import CampaignError
 from clipact.faults._models import FaultModel
-from clipact.faults._record import table
 from clipact.faults._result import Result
 from clipact.faults._statistics import Interval, bootstrap_mean
 
@@ -47,14 +47,15 @@ class Comparison:
     rows: tuple[Difference, ...]
 
     def __str__(self) -> str:
-        cells = [["fault", "model", self.metric, f"minus {self.baseline}"]]
+        header = ["fault", "model", self.metric, f"minus {self.baseline}"]
+        cells: list[list[str]] = []
         for row in self.rows:
             d = row.difference
             shown = f"{d.estimate:+.4f} [{d.low:+.4f}, {d.high:+.4f}]"
             own = row.name == self.baseline
             cells.append([str(row.fault), row.name, f"{row.mean:.4f}", "" if own else shown])
         note = f"[low, high]: {100 * self.confidence:g} % percentile bootstrap over paired trials (same faults in both)."
-        return "\n".join([table(cells), note])
+        return "\n".join([aligned(header, cells), note])
 
 
 def compare(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 import numpy.typing as npt
 
+from clipact._text import aligned
 from clipact.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -90,12 +91,13 @@ class FaultRecord:
         head = f"{len(self)} fault{'' if len(self) == 1 else 's'} in {len(self.names)} tensors"
         if not len(self):
             return head
-        cells = [["tensor", "index", "bit", "kind", "before", "after"]]
+        header = ["tensor", "index", "bit", "kind", "before", "after"]
+        cells: list[list[str]] = []
         for fault, _ in zip(self, range(_SHOWN), strict=False):
             values = (f"{fault.before:.6g}", f"{fault.after:.6g}")
             cells.append([fault.tensor, str(fault.index), str(fault.bit), fault.kind, *values])
         rest = [f"… and {len(self) - _SHOWN} more"] if len(self) > _SHOWN else []
-        return "\n".join([head, table(cells), *rest])
+        return "\n".join([head, aligned(header, cells), *rest])
 
 
 def join(kind: str, parts: Sequence[FaultRecord]) -> FaultRecord:
@@ -114,19 +116,6 @@ def join(kind: str, parts: Sequence[FaultRecord]) -> FaultRecord:
         before=np.concatenate([numbers, *(part.before for part in parts)]),
         after=np.concatenate([numbers, *(part.after for part in parts)]),
     )
-
-
-def table(cells: list[list[str]]) -> str:
-    """Rows of text, the first a header, as aligned columns: the first to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join(lines)
 
 
 def data_frame(columns: dict[str, Any]) -> "pd.DataFrame":

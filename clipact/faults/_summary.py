@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from clipact._text import aligned
 from clipact.faults._models import FaultModel
-from clipact.faults._record import table
 from clipact.faults._statistics import Interval, bootstrap_mean, wilson
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Summary:
         events = [name for name in _EVENTS if name in self.golden]
         header = ["fault", "trials", "flips", *self.golden, *(f"trials with {e}" for e in events)]
         golden = ["golden", "", "", *(f"{value:.4f}" for value in self.golden.values())]
-        cells = [header, golden + [""] * len(events)]
+        cells = [golden + [""] * len(events)]
         for row in self.rows:
             shown = [_show(row.means[m]) for m in self.golden]
             shown += [_show(row.any_trial[e]) for e in events]
@@ -67,7 +67,7 @@ class Summary:
         notes = f"[low, high] of a mean: {percent} percentile bootstrap over trials."
         if events:
             notes += f"\nOf 'trials with …' (share of trials with at least one such sample): {percent} Wilson."
-        return "\n".join([self.description, table(cells), notes])
+        return "\n".join([self.description, aligned(header, cells), notes])
 
 
 def summarise(result: "Result", confidence: float) -> Summary:

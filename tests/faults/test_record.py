@@ -32,4 +32,4 @@ def test_prints_the_first_rows(record):
     assert lines[0] == f"{len(record)} faults in 2 tensors"
     assert lines[1].split() == ["tensor", "index", "bit", "kind", "before", "after"]
     assert lines[-1] == f"… and {len(record) - 20} more"
-    assert len(lines) == 23
+    assert len(lines) == 24
