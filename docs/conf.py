@@ -22,5 +22,6 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = True
 napoleon_use_rtype = False
+napoleon_use_ivar = True
 suppress_warnings = ["myst.xref_missing"]
 nitpicky = False

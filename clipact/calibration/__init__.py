@@ -4,7 +4,6 @@ from clipact.calibration._batches import Batch, Batches, model_inputs, peek, run
 from clipact.calibration._calibrate import calibrate
 from clipact.calibration._detector import OnOutOfRange, RangeDetector
 from clipact.calibration._granularity import Granularity, channel_axis, reduce_to
-from clipact.calibration._modes import measuring
 from clipact.calibration._moments import Moments
 from clipact.calibration._profile import Profile
 from clipact.calibration._site_profile import SiteProfile
@@ -22,7 +21,6 @@ __all__ = [
     "SiteProfile",
     "calibrate",
     "channel_axis",
-    "measuring",
     "model_inputs",
     "peek",
     "reduce_to",

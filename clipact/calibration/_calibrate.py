@@ -8,13 +8,12 @@ from torch import Tensor, nn
 from clipact._progress import track
 from clipact.calibration._batches import Batches, model_inputs, peek, run, to_device_of
 from clipact.calibration._granularity import Granularity, channel_axis
-from clipact.calibration._modes import measuring
 from clipact.calibration._moments import Moments
 from clipact.calibration._profile import Profile
 from clipact.calibration._site_profile import SiteProfile
 from clipact.calibration._sketch import QuantileSketch
 from clipact.errors import CalibrationError
-from clipact.surgery import ACTIVATIONS, find_sites, watch
+from clipact.surgery import ACTIVATIONS, evaluating, find_sites, watch
 from clipact.where import Where, select
 
 
@@ -69,7 +68,7 @@ def calibrate(
     observer = _Observer(chosen, finest)
     handle = model.register_forward_hook(observer.see_output)
     try:
-        with measuring(model), watch(model, kinds, observer.see_site):
+        with evaluating(model), watch(model, kinds, observer.see_site):
             for index, batch in enumerate(
                 track(stream, label="calibrate", total=_length(batches), show=progress)
             ):

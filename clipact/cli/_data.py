@@ -10,7 +10,6 @@ from typing import Any, cast, final
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
 
 from clipact.errors import ClipactError, MissingExtraError
 
@@ -44,12 +43,6 @@ class Data:
     train: tuple[Tensor, Tensor]
     test: tuple[Tensor, Tensor]
 
-    def loader(
-        self, part: tuple[Tensor, Tensor], batch_size: int
-    ) -> DataLoader[tuple[Tensor, ...]]:
-        """Batches in a fixed order."""
-        return DataLoader(TensorDataset(*part), batch_size=batch_size)
-
 
 def load(name: DatasetName, root: Path, *, test_images: int) -> Data:
     """Load a data set; digits come with scikit-learn, the others through torchvision.
@@ -72,6 +65,12 @@ def load(name: DatasetName, root: Path, *, test_images: int) -> Data:
         ((train[0] - mean) / std, train[1]),
         ((images[:test_images] - mean) / std, labels[:test_images]),
     )
+
+
+def batches(part: tuple[Tensor, Tensor], size: int) -> list[tuple[Tensor, Tensor]]:
+    """Images and labels in a fixed order, ``size`` at a time."""
+    images, labels = part
+    return list(zip(images.split(size), labels.split(size), strict=True))
 
 
 def _digits() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from clipact import faults, methods
-from clipact.cli._data import Data, DatasetName, load
+from clipact.cli._data import Data, DatasetName, batches, load
 from clipact.cli._train import small_cnn, train
 
 RATES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
@@ -83,8 +83,8 @@ def run(plan: Plan, say: Callable[[str], None]) -> Outcome:
     model = _trained(plan, data)
     trained = time.perf_counter() - start
     say(f"trained on {data.name}: {len(data.train[0]):,} images in {trained:.0f} s")
-    calibration = data.loader(data.train, 256)
-    evaluation = faults.Classification(data.loader(data.test, 1000))
+    calibration = batches(data.train, 256)
+    evaluation = faults.Classification(batches(data.test, 1000))
     results: dict[str, dict[str, faults.Result]] = {name: {} for name in FORMATS}
     for method_name, method in METHODS.items():
         receipt = methods.protect(model, method, calibration, progress=False) if method else None

@@ -8,9 +8,9 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor, nn
 
-from clipact.calibration import measuring
 from clipact.errors import CampaignError
 from clipact.faults._evaluation import Evaluation, GoldenRun, Metrics
+from clipact.surgery import evaluating
 
 _NO_PREDICTION = -1
 
@@ -99,7 +99,7 @@ def _run(evaluation: Classification, model: nn.Module) -> _Seen:
         first = next(model.parameters(), None)
         device = None if first is None else first.device
     parts: list[tuple[Tensor, Tensor, Tensor, float]] = []
-    with measuring(model):
+    with evaluating(model):
         for batch in evaluation.loader:
             inputs, labels = _split(batch)
             output = _output(model, inputs, device, len(labels))

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias, final
 
 from torch import nn
 
-from clipact.calibration import measuring
 from clipact.errors import CampaignError
+from clipact.surgery import evaluating
 
 Metrics: TypeAlias = Mapping[str, float]
 Evaluate: TypeAlias = Callable[[nn.Module], float | Metrics]
@@ -75,7 +75,7 @@ class _CallableGolden(GoldenRun):
 
 
 def _call(function: Evaluate, model: nn.Module) -> Metrics:
-    with measuring(model):
+    with evaluating(model):
         found: Any = function(model)
     named: Any = found if isinstance(found, Mapping) else {"value": found}
     metrics = {str(name): _number(name, value) for name, value in named.items()}
