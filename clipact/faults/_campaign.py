@@ -14,6 +14,7 @@ from clipact._progress import track
 from clipact.errors import CampaignError, FaultError
 from clipact.faults._drawing import Draw
 from clipact.faults._evaluation import CallableEvaluation, Evaluate, Evaluation, GoldenRun, Metrics
+from clipact.faults._exclusive import exclusive
 from clipact.faults._formats import NATIVE, Format
 from clipact.faults._inject import injected
 from clipact.faults._models import FaultModel
@@ -114,7 +115,8 @@ class Campaign:
         golden = self._golden()
         plan = list(product(self._faults, range(self._trials)))
         shown = track(plan, label="trials", total=len(plan), show=progress)
-        rows = tuple(self._trial(golden, tensors, fault, trial) for fault, trial in shown)
+        with exclusive(tensors):
+            rows = tuple(self._trial(golden, tensors, fault, trial) for fault, trial in shown)
         if _state(self._model, self._target.tensors(self._model)) != before:
             raise CampaignError(
                 "the model's weights are not those from before the campaign, so the trials did not all measure the same"
@@ -139,7 +141,7 @@ class Campaign:
         self, golden: GoldenRun, tensors: Sequence[TargetTensor], fault: FaultModel, trial: int
     ) -> Trial:
         start = time.perf_counter()
-        with injected(tensors, fault, Draw(self._seed, trial), self._format) as record:
+        with injected(tensors, fault, Draw(self._seed, trial), self._format) as changes:
             try:
                 metrics = golden.evaluate(self._model)
             except CampaignError:
@@ -149,7 +151,8 @@ class Campaign:
                     f"the evaluation failed in trial {trial} of {fault}, seed {self._seed}: {error!r}; the model is"
                     " restored, and inject() with this seed and trial shows it again"
                 ) from error
-        return Trial(trial, fault, metrics, time.perf_counter() - start, len(record))
+        flips = sum(change.hits.index.size for change in changes)
+        return Trial(trial, fault, metrics, time.perf_counter() - start, flips)
 
     def _check_repeats(self, golden: GoldenRun) -> None:
         again = golden.evaluate(self._model)

@@ -11,7 +11,7 @@ from clipact.faults._drawing import Addresses, Draw
 from clipact.faults._exclusive import exclusive
 from clipact.faults._formats import NATIVE, Format
 from clipact.faults._models import FaultModel
-from clipact.faults._patch import Patch, locate, plan
+from clipact.faults._patch import Change, Patch, locate, plan
 from clipact.faults._record import FaultRecord, join
 from clipact.faults._streams import check_seed
 from clipact.faults._targets import Target, bit_spaces
@@ -67,8 +67,9 @@ def inject(
         True
     """
     check_seed(seed, trial)
-    with injected(target.tensors(model), fault, Draw(seed, trial), format) as record:
-        yield record
+    tensors = target.tensors(model)
+    with exclusive(tensors), injected(tensors, fault, Draw(seed, trial), format) as changes:
+        yield join(fault.kind, [change.record(fault.kind) for change in changes])
 
 
 @contextmanager
@@ -77,17 +78,16 @@ def injected(
     fault: FaultModel,
     draw: Draw,
     format: Format,  # noqa: A002 - as in inject
-) -> Generator[FaultRecord]:
-    """:func:`inject` into tensors that a target has found."""
+) -> Generator[list[Change]]:
+    """:func:`inject` into tensors that a target has found and :func:`exclusive` holds; no table is made."""
     addresses = fault.draw(bit_spaces(tensors, format), draw)
-    patches, record = _plan(tensors, addresses, fault, format)
-    with exclusive(tensors):
-        try:
-            for patch in patches:
-                patch.apply()
-            yield record
-        finally:
-            _undo(patches)
+    patches, changes = _plan(tensors, addresses, fault, format)
+    try:
+        for patch in patches:
+            patch.apply()
+        yield changes
+    finally:
+        _undo(patches)
     _check_in_place(patches)
 
 
@@ -96,19 +96,19 @@ def _plan(
     addresses: Sequence[Addresses],
     fault: FaultModel,
     format: Format,  # noqa: A002 - as in inject
-) -> tuple[list[Patch], FaultRecord]:
+) -> tuple[list[Patch], list[Change]]:
     groups: dict[tuple[torch.dtype, torch.device], list[tuple[TargetTensor, Addresses]]] = {}
     for item, part in zip(tensors, addresses, strict=True):
         if part.size:
             groups.setdefault((item.tensor.dtype, item.tensor.device), []).append((item, part))
     patches: list[Patch] = []
-    records: list[FaultRecord] = []
+    changes: list[Change] = []
     for (dtype, _), group in groups.items():
         hit = locate([g[0] for g in group], [g[1] for g in group], format.width(dtype))
-        some, record = plan(hit, fault, format)
+        some, change = plan(hit, fault, format)
         patches += some
-        records.append(record)
-    return patches, join(fault.kind, records)
+        changes.append(change)
+    return patches, changes
 
 
 def _undo(patches: Sequence[Patch]) -> None:

@@ -64,8 +64,30 @@ def locate(tensors: Sequence[TargetTensor], addresses: Sequence[Addresses], widt
     return Hits(tensors, tensor, index, address - index * width, np.flatnonzero(new))
 
 
-def plan(hits: Hits, fault: FaultModel, format: Format) -> tuple[list[Patch], FaultRecord]:  # noqa: A002 - as in inject
-    """Everything that applying needs, computed before anything is changed; and the table of the faults."""
+class Change(NamedTuple):
+    """Values before and after of the words that are hit."""
+
+    hits: Hits
+    before: Tensor
+    after: Tensor
+
+    def record(self, kind: str) -> FaultRecord:
+        """The table of the faults."""
+        hits = self.hits
+        word = np.repeat(np.arange(hits.first.size), np.diff(hits.first, append=hits.index.size))
+        return FaultRecord(
+            kind=kind,
+            names=tuple(item.name for item in hits.tensors),
+            tensor=hits.tensor,
+            index=hits.index,
+            bit=hits.bit,
+            before=self.before.to(torch.float64).numpy()[word],
+            after=self.after.to(torch.float64).numpy()[word],
+        )
+
+
+def plan(hits: Hits, fault: FaultModel, format: Format) -> tuple[list[Patch], Change]:  # noqa: A002 - as in inject
+    """Everything that applying needs, computed before anything is changed."""
     tensors = [item.tensor for item in hits.tensors]
     dtype, device = tensors[0].dtype, tensors[0].device
     counts = np.bincount(hits.tensor[hits.first], minlength=len(tensors)).tolist()
@@ -78,7 +100,7 @@ def plan(hits: Hits, fault: FaultModel, format: Format) -> tuple[list[Patch], Fa
     changed = format.decode(fault.corrupt(format.encode(values), mask), dtype)
     after = changed.view(words[0].dtype).to(device).split(counts)
     patches = list(map(Patch, hits.tensors, words, positions, before, after))
-    return patches, _record(hits, fault.kind, values, changed)
+    return patches, Change(hits, values, changed)
 
 
 def _positions(
@@ -91,16 +113,3 @@ def _positions(
         part = slice(start, start := start + count)
         index[part] = storage_positions(tensor, index[part])
     return index
-
-
-def _record(hits: Hits, kind: str, before: Tensor, after: Tensor) -> FaultRecord:
-    word = np.repeat(np.arange(hits.first.size), np.diff(hits.first, append=hits.index.size))
-    return FaultRecord(
-        kind=kind,
-        names=tuple(item.name for item in hits.tensors),
-        tensor=hits.tensor,
-        index=hits.index,
-        bit=hits.bit,
-        before=before.to(torch.float64).numpy()[word],
-        after=after.to(torch.float64).numpy()[word],
-    )
