@@ -1,9 +1,9 @@
-"""A trial of weight faults takes 1.05 times a clean inference (1.046, 1.052, 1.061) and 2.4 MiB (2.3 to 3.6) more memory.
+"""A trial of weight faults in a campaign takes 1.05 times a clean inference (1.047, 1.048), and 2.4 MiB more memory.
 
 Inject, infer, restore: 3,738 flips on average in the 11.7 M weights of a ResNet-18 (bit error rate 1e-5), 64 images of
-32x32, one thread; inject and restore take 5.4 to 7 ms beside 95 to 120 ms, in a campaign 1.054. Medians of 60
-interleaved rounds in processor time, three runs, on an Intel Xeon with other work on it (load 3 to 5); torch 2.14.1,
-NumPy 2.4.6, Python 3.11. Run it as `python benchmarks/injection.py` (memory on Linux only).
+32x32, one thread. A single `inject()`, which also finds the target's tensors and makes the table of faults, costs
+1.054 and 1.071. Medians of 60 interleaved rounds in processor time, two runs, on an idle 2-core machine (Intel Xeon);
+torch 2.14.1, NumPy 2.4.6, Python 3.11. Run it as `python benchmarks/injection.py` (memory on Linux only).
 """
 
 import argparse

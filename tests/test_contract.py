@@ -1,0 +1,90 @@
+"""The public contract, as a user types it."""
+
+import pytest
+import torch
+import torchvision
+
+import clipact as ca
+from clipact import faults
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return torchvision.models.resnet18(num_classes=10).eval()
+
+
+@pytest.fixture
+def images():
+    return torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def test_replace(model, images):
+    logits = model(images)
+    sites = ca.find_sites(model, images[:2])
+    assert len(sites) == 17
+    assert [site.name for site in sites][:3] == ["relu", "layer1.0.relu", "layer1.0.relu_2"]
+    receipt = ca.replace_activations(
+        model,
+        lambda site: ca.nn.SaturatedReLU(0.0),
+        example=images[:2],
+        where=ca.where.named("layer4*"),
+    )
+    assert [site.name for site, _ in receipt.changes] == [
+        s.name for s in sites if s.name.startswith("layer4")
+    ]
+    assert list(ca.thresholds(model)) == [f"{site.name}.threshold" for site, _ in receipt.changes]
+    assert not torch.equal(model(images), logits)
+    receipt.restore()
+    assert torch.equal(model(images), logits)
+
+
+def test_calibrate_and_protect(model, images):
+    batches = [images[:4], images[4:]]
+    profile = ca.calibrate(model, batches)
+    assert profile["layer1.0.relu"].maximum("neuron").shape == (64, 8, 8)
+    logits = model(images)
+    for method in (ca.methods.Ranger(), ca.methods.ClipToZero()):
+        receipt = ca.protect(model, method, batches, progress=False)
+        assert torch.equal(model(images), logits)
+        receipt.restore()
+
+
+def test_inject(model, images):
+    logits = model(images)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with faults.inject(model, faults.BitFlip(rate=1e-5), faults.Weights(), seed=0) as record:
+        assert not torch.equal(model(images), logits)
+        assert len(record.to_pandas()) == len(record) > 2000
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_protected_model_meets_the_same_faults(model, images):
+    labels = model(images).argmax(1)
+    plans = {"plain": None, "protected": ca.methods.ClipToZero()}
+    results, drawn = {}, {}
+    for name, method in plans.items():
+        if method:
+            ca.protect(model, method, images, progress=False)
+        with faults.inject(model, faults.BitFlip(rate=1e-6), faults.Weights(), seed=3) as record:
+            drawn[name] = {(fault.tensor, fault.index, fault.bit) for fault in record}
+        campaign = faults.Campaign(
+            model,
+            faults.Classification([(images, labels)]),
+            fault=faults.BitFlip(rate=1e-6),
+            target=faults.Weights(),
+            trials=6,
+        )
+        results[name] = campaign.run(progress=False)
+    assert drawn["plain"] == drawn["protected"]
+    rows = results["plain"].to_pandas()
+    assert {"trial", "fault", "accuracy", "sdc", "due", "seconds"} <= set(rows.columns)
+    flips = [result.to_pandas()["flips"].tolist() for result in results.values()]
+    assert flips[0] == flips[1]
+    assert "protected" in str(faults.compare(results))
+    assert ca.report.accuracy_vs_ber(results).axes
+
+
+def test_sample_size():
+    assert faults.sample_size(10**9, margin=0.01, confidence=0.95) == 9604
