@@ -1,9 +1,10 @@
-"""Training with a trained threshold costs 1.5 to 1.9 (saturating), 1.5 (zeroing) and 2.6 to 2.7 (smooth) times nn.ReLU.
+"""Training with a trained threshold costs 1.7 to 1.8 (saturating), 1.3 to 1.5 (zeroing) and 2.4 to 2.7 (smooth) times nn.ReLU.
 
 Forward + backward, eager, 64 x 256 x 32 x 32 fp32, one thread, any granularity; the compositions from torch operations
-cost 4.8 to 6.1, 3.3 to 3.6 and 6.3 to 7.1. Under torch.compile: 1.1 to 1.5, 1.0, and 1.6 to 2.9. Inference, in a quieter
-run of the eager forms alone: saturating 1.0 (layer), 1.3 (channel), 1.1 (neuron), zeroing 1.5 to 1.7. Nothing is kept for the backward pass
-beyond what ReLU keeps, except one tensor for the smooth form. Intel Xeon (AVX-512), torch 2.14.1, November 2026.
+cost 5.8 to 6.6, 3.1 to 3.2 and 6.7 to 7.1. Under torch.compile: 1.1 to 1.6, 1.0 to 1.1, and 1.6 to 2.8. Inference, eager: saturating
+1.0 (layer), 1.3 (channel), 1.1 (neuron), zeroing 1.5 to 1.7; compiled: 1.0 to 1.1, but 1.3 to 1.4 for the smooth form, which computes an
+exponential for each element. Nothing is kept for the backward pass beyond what ReLU keeps, except one tensor for the smooth form.
+Intel Xeon (AVX-512), 5 rounds on an idle 2-core machine, torch 2.14.1, November 2026.
 
     python benchmarks/activations.py --repeats 9 --write docs/guide/_activations_cpu.md
 
