@@ -45,6 +45,20 @@ def naive_held(x, low, high):
     return torch.where(x >= high, high, torch.where(x <= low, low, x))
 
 
+def numpy_cst(x, t, m):
+    return np.sign(x) * np.clip(np.abs(x) - t, 0, m)
+
+
+def naive_cst(x, t, m):
+    return x.sign() * torch.minimum((x.abs() - t).relu(), m)
+
+
+def starts(*thresholds):
+    """Kinks of a function that starts at the first threshold, on both sides, and is clipped that much past it."""
+    size = sum(thresholds)
+    return [thresholds[0], -thresholds[0], size, -size]
+
+
 @dataclass(frozen=True)
 class Case:
     """An activation and what it declares."""
@@ -56,11 +70,13 @@ class Case:
     naive: Callable[..., Tensor]  # composed from torch operations, for gradients away from ties
     specials: tuple[
         float, float, float
-    ]  # at +inf, -inf and NaN, with every threshold at 1 (and -1)
-    thresholds: int = 1
+    ]  # at +inf, -inf and NaN, with the thresholds at 1 times their scale
+    scale: tuple[float, ...] = (1.0,)  # one a threshold: they are tested at multiples of it
     trained: tuple[bool, ...] = (True,)  # which thresholds receive gradients
     monotone: bool = False
-    overshoot: float = 0.0  # how far past the threshold the output may lie
+    reach: tuple[float, float] = (0.0, 1.0)  # range of the output, in that multiple
+    overshoot: float = 0.0  # how far past its range the output may lie
+    kinks: Callable[..., list[Tensor]] = lambda *thresholds: list(thresholds)  # besides 0
 
 
 CASES = [
@@ -68,10 +84,14 @@ CASES = [
     Case("saturated_relu_without_nan", lambda x, t: F.saturated_relu(x, t, nan_to_zero=True), lambda t: nn.SaturatedReLU(t, nan_to_zero=True), lambda x, t: np.minimum(numpy_relu(x), t), lambda x, t: torch.minimum(x.relu(), t), (1, 0, 0), monotone=True),
     Case("zeroed_relu", F.zeroed_relu, nn.ZeroedReLU, lambda x, t: numpy_relu(numpy_inside(x, -INF, t, 0)), lambda x, t: torch.where(x <= t, x.relu(), 0), (0, 0, 0), trained=(False,)),
     Case("hyrelu", F.hyrelu, nn.HyReLU, numpy_hyrelu, naive_hyrelu, (0, 0, 0), overshoot=1 / 20),
-    Case("range_held", F.range_restricted, lambda a, b: nn.RangeRestricted(torch.nn.Identity(), a, b), np.clip, naive_held, (1, -1, NAN), 2, (True, True), monotone=True),
-    Case("range_held_without_nan", lambda x, a, b: F.range_restricted(x, a, b, nan_to_zero=True), lambda a, b: nn.RangeRestricted(torch.nn.Identity(), a, b, nan_to_zero=True), np.clip, naive_held, (1, -1, 0), 2, (True, True), monotone=True),
-    Case("range_zeroed", lambda x, a, b: F.range_restricted(x, a, b, zero=True), lambda a, b: nn.RangeRestricted(torch.nn.Identity(), a, b, zero=True), lambda x, a, b: numpy_inside(x, a, b, 0), lambda x, a, b: torch.where((x >= a) & (x <= b), x, 0), (0, 0, 0), 2, (False, False)),
-    Case("output_guard", F.output_guard, nn.OutputGuard, lambda x, a, b: numpy_inside(x, a, b, a), lambda x, a, b: torch.where((x >= a) & (x <= b), x, a), (-1, -1, -1), 2, (True, False)),
+    Case("range_held", F.range_restricted, lambda a, b: nn.RangeRestricted(torch.nn.Identity(), a, b), np.clip, naive_held, (1, -1, NAN), (-1, 1), (True, True), monotone=True, reach=(-1, 1)),
+    Case("range_held_without_nan", lambda x, a, b: F.range_restricted(x, a, b, nan_to_zero=True), lambda a, b: nn.RangeRestricted(torch.nn.Identity(), a, b, nan_to_zero=True), np.clip, naive_held, (1, -1, 0), (-1, 1), (True, True), monotone=True, reach=(-1, 1)),
+    Case("range_zeroed", lambda x, a, b: F.range_restricted(x, a, b, zero=True), lambda a, b: nn.RangeRestricted(torch.nn.Identity(), a, b, zero=True), lambda x, a, b: numpy_inside(x, a, b, 0), lambda x, a, b: torch.where((x >= a) & (x <= b), x, 0), (0, 0, 0), (-1, 1), (False, False), reach=(-1, 1)),
+    Case("output_guard", F.output_guard, nn.OutputGuard, lambda x, a, b: numpy_inside(x, a, b, a), lambda x, a, b: torch.where((x >= a) & (x <= b), x, a), (-1, -1, -1), (-1, 1), (True, False), reach=(-1, 1)),
+    Case("shifted_relu", F.shifted_relu, nn.ShiftedReLU, lambda x, t: numpy_relu(x - t), lambda x, t: (x - t).relu(), (INF, 0, NAN), monotone=True, reach=(0, INF), kinks=starts),
+    Case("soft_threshold", F.soft_threshold, nn.SoftThreshold, lambda x, t: numpy_cst(x, t, INF), lambda x, t: x.sign() * (x.abs() - t).relu(), (INF, -INF, NAN), monotone=True, reach=(-INF, INF), kinks=starts),
+    Case("crelu", F.crelu, nn.CReLU, lambda x, t, m: np.clip(x - t, 0, m), lambda x, t, m: torch.minimum((x - t).relu(), m), (1, 0, NAN), (0.5, 1), (True, True), monotone=True, kinks=starts),
+    Case("cst", F.cst, nn.CST, numpy_cst, naive_cst, (1, -1, NAN), (0.5, 1), (True, True), monotone=True, reach=(-1, 1), kinks=starts),
 ]  # fmt: skip
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -81,15 +101,15 @@ each_granularity = pytest.mark.parametrize("granularity", GRANULARITIES.values()
 def limits(
     case: Case, granularity: tuple[int, ...] = (1,), dtype: torch.dtype = torch.float32
 ) -> list[Tensor]:
-    """Thresholds between 0.5 and 1.5; a lower bound is the negative of that."""
+    """Multiples of the scale of each between 0.5 and 1.5."""
     generator = torch.Generator().manual_seed(1)
     high = (torch.rand(granularity, generator=generator, dtype=torch.float64) + 0.5).to(dtype)
-    return [high] if case.thresholds == 1 else [-high, high]
+    return [scale * high for scale in case.scale]
 
 
-def away_from_kinks(x: Tensor, thresholds: list[Tensor]) -> Tensor:
-    """``x``, moved a tenth where it is closer than that to 0 or to a threshold."""
-    for kink in (torch.zeros(()), *thresholds):
+def away_from_kinks(case: Case, x: Tensor, thresholds: list[Tensor]) -> Tensor:
+    """``x``, moved a tenth where it is closer than that to 0 or to a kink."""
+    for kink in (torch.zeros(()), *case.kinks(*thresholds)):
         x = torch.where((x - kink).abs() < 0.1, kink + 0.15, x)
     return x
 
@@ -158,7 +178,7 @@ def test_equals_the_numpy_reference(case, granularity):
 def test_infinities_and_nan_as_declared(case, trained, granularity, dtype):
     x = torch.tensor([INF, -INF, NAN], dtype=dtype, requires_grad=trained)
     ones = torch.ones(granularity)
-    y = case.function(x, *([ones] if case.thresholds == 1 else [-ones, ones]))
+    y = case.function(x, *(scale * ones for scale in case.scale))
     torch.testing.assert_close(
         y.detach().float(), torch.tensor(case.specials, dtype=torch.float32), equal_nan=True
     )
@@ -168,7 +188,7 @@ def test_infinities_and_nan_as_declared(case, trained, granularity, dtype):
 @each_granularity
 def test_gradients_of_first_and_second_order(case, granularity):
     thresholds = limits(case, granularity, torch.float64)
-    x = away_from_kinks(sample(dtype=torch.float64), thresholds).requires_grad_()
+    x = away_from_kinks(case, sample(dtype=torch.float64), thresholds).requires_grad_()
     inputs = (
         x,
         *(t.requires_grad_(trained) for t, trained in zip(thresholds, case.trained, strict=True)),
@@ -202,7 +222,7 @@ def test_gradients_equal_the_naive_composition_also_across_blocks(case, granular
 @each_case
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_close_to_double(case, dtype):
-    x = away_from_kinks(sample((4, 3, 4, 5), dtype=dtype).double(), limits(case)).to(dtype)
+    x = away_from_kinks(case, sample((4, 3, 4, 5), dtype=dtype).double(), limits(case)).to(dtype)
     thresholds = limits(case, (3, 1, 1), dtype)
     results = []
     for x_, thresholds_ in ((x, thresholds), (x.double(), [t.double() for t in thresholds])):
@@ -221,7 +241,7 @@ def test_half_precision_is_close_to_double(case, dtype):
 @given(a=st.floats(-50, 50, width=32), b=st.floats(-50, 50, width=32), t=st.floats(0, 20, width=32))
 @settings(max_examples=50, deadline=None)
 def test_monotone(case, a, b, t):
-    thresholds = [t] if case.thresholds == 1 else [-t, t]
+    thresholds = [scale * t for scale in case.scale]
     small, large = case.function(torch.tensor([min(a, b), max(a, b)]), *thresholds)
     assert small <= large
 
@@ -230,15 +250,19 @@ def test_monotone(case, a, b, t):
 @given(x=st.floats(width=32), t=st.floats(0, 20, width=32))
 @settings(max_examples=50, deadline=None)
 def test_the_output_stays_in_range(case, x, t):
-    y = case.function(torch.tensor([x]), *([t] if case.thresholds == 1 else [-t, t])).item()
-    within = (0 if case.thresholds == 1 else -t) <= y <= t + case.overshoot
+    y = case.function(torch.tensor([x]), *(scale * t for scale in case.scale)).item()
+    low, high = (bound * t if math.isfinite(bound) else bound for bound in case.reach)
+    within = low <= y <= high + case.overshoot
     assert within or (math.isnan(x) and math.isnan(case.specials[2]))
 
 
 @each_case
 @each_granularity
 def test_vmap_and_functional_gradients(case, granularity):
-    x, thresholds = away_from_kinks(sample(), limits(case, granularity)), limits(case, granularity)
+    x, thresholds = (
+        away_from_kinks(case, sample(), limits(case, granularity)),
+        limits(case, granularity),
+    )
     expected = case.function(x, *thresholds)
     mapped = torch.func.vmap(case.function, in_dims=(0, *(None for _ in thresholds)))
     torch.testing.assert_close(mapped(x, *thresholds), expected)
@@ -254,7 +278,7 @@ def test_vmap_and_functional_gradients(case, granularity):
 
 @each_case
 def test_forward_mode(case):
-    x, thresholds = away_from_kinks(sample(), limits(case)), limits(case)
+    x, thresholds = away_from_kinks(case, sample(), limits(case)), limits(case)
     _, tangent = torch.func.jvp(
         lambda x_: case.function(x_, *thresholds), (x,), (torch.ones_like(x),)
     )
@@ -303,9 +327,7 @@ def test_numbers_and_tensors_are_the_same_threshold(case):
 @each_case
 @pytest.mark.parametrize("shape", [(4,), (2, 1), (2, 3, 4, 5, 1), (7, 2, 3, 4, 5)])
 def test_a_threshold_that_does_not_fit_is_refused_with_both_shapes(case, shape):
-    thresholds = [
-        torch.full(shape, bound) for bound in ([1.0] if case.thresholds == 1 else [-1.0, 1.0])
-    ]
+    thresholds = [torch.full(shape, scale) for scale in case.scale]
     with pytest.raises(ThresholdError) as error:
         case.function(sample(), *thresholds)
     assert str(shape) in str(error.value)

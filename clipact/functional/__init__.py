@@ -1,14 +1,26 @@
-"""Clipped activations as pure functions of tensors.
+"""Clipped and sparsifying activations as pure functions of tensors.
 
 A threshold is a number or a tensor whose shape is its granularity: ``(1,)`` for a layer, ``(C, 1, 1)`` a channel,
 ``(C, H, W)`` or ``(F,)`` a neuron. It broadcasts to the input without enlarging it. Infinities and NaN are specified for
 every function, because a flipped exponent bit produces them.
 """
 
+from clipact.functional._crelu import crelu, cst
 from clipact.functional._hyrelu import hyrelu
 from clipact.functional._output_guard import output_guard
 from clipact.functional._range_restricted import range_restricted
 from clipact.functional._saturated_relu import saturated_relu
+from clipact.functional._shifted_relu import shifted_relu, soft_threshold
 from clipact.functional._zeroed_relu import zeroed_relu
 
-__all__ = ["hyrelu", "output_guard", "range_restricted", "saturated_relu", "zeroed_relu"]
+__all__ = [
+    "crelu",
+    "cst",
+    "hyrelu",
+    "output_guard",
+    "range_restricted",
+    "saturated_relu",
+    "shifted_relu",
+    "soft_threshold",
+    "zeroed_relu",
+]

@@ -54,6 +54,12 @@ class Backward(NamedTuple):
         if total is not None:
             total.add_(part.to(total.dtype).sum_to_size(total.shape))
 
+    def subtract(self, index: int, part: Tensor) -> None:
+        """Subtract ``part``, as :meth:`add` adds it."""
+        total = self.sums[index]
+        if total is not None:
+            total.sub_(part.to(total.dtype).sum_to_size(total.shape))
+
 
 class Kernel(ABC):
     """An activation in forms that agree in every value and every gradient.

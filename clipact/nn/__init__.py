@@ -1,9 +1,22 @@
-"""Clipped activations as modules that own their thresholds."""
+"""Clipped and sparsifying activations as modules that own their thresholds."""
 
 from clipact.nn._base import Activation
+from clipact.nn._crelu import CST, CReLU
 from clipact.nn._hyrelu import HyReLU
 from clipact.nn._range_restricted import OutputGuard, RangeRestricted
 from clipact.nn._saturated_relu import SaturatedReLU
+from clipact.nn._shifted_relu import ShiftedReLU, SoftThreshold
 from clipact.nn._zeroed_relu import ZeroedReLU
 
-__all__ = ["Activation", "HyReLU", "OutputGuard", "RangeRestricted", "SaturatedReLU", "ZeroedReLU"]
+__all__ = [
+    "CST",
+    "Activation",
+    "CReLU",
+    "HyReLU",
+    "OutputGuard",
+    "RangeRestricted",
+    "SaturatedReLU",
+    "ShiftedReLU",
+    "SoftThreshold",
+    "ZeroedReLU",
+]

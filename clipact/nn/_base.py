@@ -82,6 +82,25 @@ def as_threshold(value: float | Tensor, name: str, *, minimum: float = 0.0) -> T
     return tensor.reshape(1) if tensor.dim() == 0 else tensor
 
 
+def check_granularities(owner: str, **thresholds: Tensor) -> None:
+    """Refuse thresholds of one module whose shapes fit no common input.
+
+    Args:
+        owner: The module's class, for the error message.
+        **thresholds: The thresholds by name.
+
+    Raises:
+        ThresholdError: Their shapes do not broadcast together.
+    """
+    try:
+        torch.broadcast_shapes(*(threshold.shape for threshold in thresholds.values()))
+    except RuntimeError:
+        found = " and ".join(f"{name} of shape {tuple(t.shape)}" for name, t in thresholds.items())
+        raise ThresholdError(
+            f"{owner} got {found}; give both the same granularity, or one of them a single value"
+        ) from None
+
+
 def _describe(value: Tensor) -> str:
     if value.numel() == 1 and value.device.type != "meta":
         return f"{value.item():g}"

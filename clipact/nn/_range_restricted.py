@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from clipact.errors import ThresholdError
 from clipact.functional import output_guard, range_restricted
-from clipact.nn._base import Activation
+from clipact.nn._base import Activation, check_granularities
 
 # a symbolic trace of a model records the call instead of looking into it
 torch.fx.wrap("output_guard")
@@ -114,12 +114,6 @@ class OutputGuard(_Ranged):
 
 
 def _check_order(low: Tensor, high: Tensor, owner: str) -> None:
-    try:
-        torch.broadcast_shapes(low.shape, high.shape)
-    except RuntimeError:
-        raise ThresholdError(
-            f"{owner} got low of shape {tuple(low.shape)} and high of shape {tuple(high.shape)}; give both the same"
-            " granularity, or one of them a single value"
-        ) from None
+    check_granularities(owner, low=low, high=high)
     if low.device.type != "meta" and bool((low > high).any()):
         raise ThresholdError(f"{owner} got low above high in places; swap them or calibrate again")
