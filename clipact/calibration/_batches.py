@@ -23,9 +23,10 @@ def model_inputs(batch: Batch) -> Tensor | Mapping[str, Any]:
         CalibrationError: Something else.
     """
     if isinstance(batch, Tensor | Mapping):
-        return cast("Tensor | Mapping[str, Any]", batch)
-    if isinstance(batch, Sequence) and batch and isinstance(batch[0], Tensor | Mapping):
-        return batch[0]
+        return batch
+    first = batch[0] if isinstance(batch, list | tuple) and batch else None
+    if isinstance(first, Tensor | Mapping):
+        return cast("Tensor | Mapping[str, Any]", first)
     raise CalibrationError(
         f"a batch is a {type(batch).__name__}; give tensors, (inputs, labels) pairs or mappings of keyword arguments"
     )
@@ -54,7 +55,10 @@ def peek(batches: Batches) -> tuple[Batch, Iterator[Batch]]:
     Raises:
         CalibrationError: There is no batch.
     """
-    iterator = iter([batches] if isinstance(batches, Tensor | Mapping) else batches)
+    several: Iterable[Batch] = (
+        (cast("Batch", batches),) if isinstance(batches, Tensor | Mapping) else batches
+    )
+    iterator = iter(several)
     try:
         first = next(iterator)
     except StopIteration:

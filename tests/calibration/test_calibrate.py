@@ -190,3 +190,9 @@ def test_sequences_count_features_last():
     assert site.maximum("neuron").shape == (7, 6)
     assert site.minimum().item() < 0
     assert site.maximum("channel", channel_dim=1).shape == (7, 1)
+
+
+@pytest.mark.parametrize("batch", [3, "images", [], [None, torch.zeros(1)], (1, 2)])
+def test_what_is_no_batch(model, batch):
+    with pytest.raises(CalibrationError, match=r"give tensors, \(inputs, labels\) pairs or mappings"):
+        calibrate(model, [batch])
