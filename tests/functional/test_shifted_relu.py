@@ -55,7 +55,7 @@ def test_ties_have_no_gradient_two_sided():
 @pytest.mark.parametrize("function", [shifted_relu, soft_threshold])
 def test_zero_is_a_tie_where_the_threshold_is_zero(function):
     x, tau = torch.zeros(2, requires_grad=True), torch.zeros(1, requires_grad=True)
-    for call in (function, lambda *inputs: torch.func.vmap(function)(x, tau.expand(2, 1))):
+    for call in (function, torch.func.vmap(function, in_dims=(0, None))):
         x.grad = tau.grad = None
         call(x, tau).sum().backward()
         assert (x.grad.tolist(), tau.grad.tolist()) == ([0, 0], [0])
