@@ -57,7 +57,7 @@ def load(name: DatasetName, root: Path, *, test_images: int) -> Data:
         MissingExtraError: scikit-learn is not installed.
     """
     train, test = _digits() if name is DatasetName.DIGITS else _torchvision(name, root)
-    title = "scikit-learn digits, 8×8" if name is DatasetName.DIGITS else f"{name} (torchvision)"
+    title = "scikit-learn digits, 8x8" if name is DatasetName.DIGITS else f"{name} (torchvision)"
     mean, std = train[0].mean((0, 2, 3), keepdim=True), train[0].std((0, 2, 3), keepdim=True)
     images, labels = test
     return Data(
@@ -119,5 +119,7 @@ def _unpack_debian(raw: Path) -> None:
         raw.mkdir(parents=True, exist_ok=True)
         target = raw / packed.stem
         if not target.exists():
-            with gzip.open(packed) as source, target.open("wb") as sink:
+            partial = target.with_suffix(".part")
+            with gzip.open(packed) as source, partial.open("wb") as sink:
                 shutil.copyfileobj(source, sink)
+            partial.replace(target)

@@ -66,6 +66,7 @@ def conditions(plan: Plan, outcome: Outcome) -> str:
     return (
         f"{outcome.data.name}; {outcome.parameters:,} parameters, {100 * outcome.accuracy:.1f} % of "
         f"{len(outcome.data.test[0]):,} held-out images right without faults. Bits of all weights and biases flip independently; "
-        f"{plan.trials} trials for each cell, the same faults for every method; 95 % bootstrap intervals over trials. "
+        f"{plan.trials} trials for each cell, the same faults for every method; 95 % bootstrap intervals over trials, which "
+        f"cannot show what happens in fewer than about {3 / plan.trials:.2g} of them. "
         f"Seed {plan.seed}, torch {torch.__version__}, clipact {__version__}."
     )

@@ -1,11 +1,14 @@
 """What the demo leaves behind: a page, its pictures and the rows behind them."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from clipact import faults
 from clipact.cli._demo import Outcome, Plan
 from clipact.cli._tables import conditions, difference_table, event_table, method_table
+from clipact.errors import ClipactError, MissingExtraError
 from clipact.report import Section, accuracy_vs_ber, write_page
 
 _LEAD = (
@@ -16,9 +19,34 @@ _LEAD = (
 )
 
 
+class OutputError(ClipactError, OSError):
+    """The demo's results cannot be written."""
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder and see that everything is installed, before hours of work depend on it.
+
+    Raises:
+        OutputError: The folder cannot be made or written to.
+        MissingExtraError: A package is missing.
+    """
+    missing = [name for name in ("matplotlib", "jinja2", "pandas") if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"the demo needs {', '.join(missing)}, not installed here: pip install 'clipact[demo]'"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to --out {folder}: {error.strerror}; name a folder that can be made"
+        ) from error
+
+
 def write(plan: Plan, outcome: Outcome, folder: Path) -> Path:
     """Write ``index.html``, a PNG for each number format, and every trial as CSV; returns the page's path."""
-    folder.mkdir(parents=True, exist_ok=True)
     sections = [_section(name, results, outcome) for name, results in outcome.results.items()]
     for name, results in outcome.results.items():
         accuracy_vs_ber(results, title=_title(name, outcome)).savefig(

@@ -115,6 +115,10 @@ def svg(figure: "Figure") -> str:
 
 
 def _write(path: Path, text: str) -> Path:
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{path} is a folder; name the file to write, such as {path / 'index.html'}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:

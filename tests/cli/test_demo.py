@@ -15,7 +15,15 @@ def test_help_and_version(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["demo", "--trials", "0"], ["demo", "--dataset", "mnist"], []]
+    "arguments",
+    [
+        ["demo", "--trials", "0"],
+        ["demo", "--trials", "x"],
+        ["demo", "--seed", "-1"],
+        ["demo", "--seed", str(10**23)],
+        ["demo", "--dataset", "mnist"],
+        [],
+    ],
 )
 def test_bad_arguments(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
@@ -48,7 +56,23 @@ def test_a_data_set_that_is_not_there(tmp_path, monkeypatch, capsys):
     error = capsys.readouterr().err
     assert "could not be downloaded (no route to host)" in error
     assert "--dataset digits" in error
-    assert not (tmp_path / "out").exists()
+    assert not any((tmp_path / "out").iterdir())
+
+
+def test_an_output_that_cannot_be_written_is_found_before_the_work(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert main(["demo", "--out", str(out), "--data", str(tmp_path)]) == 2
+        assert "cannot write to --out" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_missing_extra_is_found_before_the_work(tmp_path, monkeypatch, capsys):
+    from clipact.cli import _write
+
+    monkeypatch.setattr(_write, "find_spec", lambda name: None if name == "pandas" else object())
+    assert main(["demo", "--out", str(tmp_path)]) == 2
+    assert "the demo needs pandas" in capsys.readouterr().err
 
 
 @pytest.mark.slow

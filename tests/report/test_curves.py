@@ -1,3 +1,5 @@
+import io
+
 import pytest
 import torch
 from torch import nn
@@ -51,9 +53,26 @@ def test_bands_are_the_intervals(result):
         } <= corners
 
 
-def test_other_metrics(result):
+def test_a_share_is_drawn_in_percent_and_anything_else_as_it_is(result):
     (axes,) = accuracy_vs_ber([result], metric="due").axes
     assert axes.get_ylabel().startswith("due (%)")
+    loss = campaign(
+        [faults.BitFlip(rate=0.01)],
+        evaluation=lambda model: float(model.weight.abs().sum().clamp(max=50)) + 2,
+    )
+    (axes,) = accuracy_vs_ber([loss], metric="value").axes
+    assert axes.get_ylabel().startswith("value, mean")
+    low, high = axes.get_ylim()
+    drawn = [y for line in axes.get_lines() for y in line.get_ydata()]
+    assert low <= min(drawn) <= max(drawn) <= high
+    assert 6.0 in drawn  # golden
+
+
+def test_names_stay_names(result):
+    figure = accuracy_vs_ber({"_hidden": result, "a $\\frac b": result})
+    figure.savefig(io.BytesIO(), format="png")
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels[0].strip() == "_hidden"
 
 
 def test_what_cannot_be_drawn(result):

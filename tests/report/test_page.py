@@ -58,3 +58,8 @@ def test_the_same_figure_gives_the_same_svg():
 def test_a_row_of_another_length():
     with pytest.raises(ValueError, match="2 cells under a header of 1"):
         Table(["a"], [["1", "2"]])
+
+
+def test_a_folder_is_not_a_file(tmp_path):
+    with pytest.raises(IsADirectoryError, match=r"is a folder; name the file to write"):
+        write_page(tmp_path, "", "", [])
