@@ -225,5 +225,7 @@ def _nothing(where: "Where | None", names: list[str], what: str) -> str:
 def _hint(pattern: str, names: list[str]) -> str:
     close = get_close_matches(pattern, names, n=3, cutoff=0.4) or names[:5]
     return (
-        f"; there is {', '.join(close)}{', …' if len(names) > len(close) else ''}" if close else ""
+        f"; there is {', '.join(map(repr, close))}{', …' if len(names) > len(close) else ''}"
+        if close
+        else ""
     )

@@ -12,7 +12,7 @@ from clipact.calibration._moments import Moments
 from clipact.calibration._profile import Profile
 from clipact.calibration._site_profile import SiteProfile
 from clipact.calibration._sketch import QuantileSketch
-from clipact.errors import CalibrationError
+from clipact.errors import CalibrationError, SelectionError
 from clipact.surgery import ACTIVATIONS, evaluating, find_sites, watch
 from clipact.where import Where, select
 
@@ -64,16 +64,22 @@ def calibrate(
         )
     first, stream = peek(batches)
     sites = find_sites(model, to_device_of(model, model_inputs(first)), kinds=kinds)
+    if not sites:
+        hint = ". ".join(
+            [
+                f"{type(model).__name__} has no site of these kinds; name others in kinds=",
+                *sites.unseen,
+            ]
+        )
+        raise SelectionError(hint)
     chosen = [site.name for site in select(where, sites, what=f"sites of {type(model).__name__}")]
     observer = _Observer(chosen, finest)
     handle = model.register_forward_hook(observer.see_output)
     try:
         with evaluating(model), watch(model, kinds, observer.see_site):
-            for index, batch in enumerate(
-                track(stream, label="calibrate", total=_length(batches), show=progress)
-            ):
+            for batch in track(stream, label="calibrate", total=_length(batches), show=progress):
                 run(model, to_device_of(model, model_inputs(batch)))
-                observer.check(index)
+                observer.check()
     finally:
         handle.remove()
     found = observer.profiles
@@ -89,6 +95,7 @@ class _Observer:
         self._names = frozenset(names)
         self._quantiles = quantiles
         self._finite: list[tuple[str, Tensor]] = []
+        self._batch = 0
 
     def see_site(self, name: str, _kind: type[nn.Module], output: Tensor) -> None:
         if name in self._names:
@@ -105,20 +112,22 @@ class _Observer:
             found = self._profile("output of the model", output)
             self.output = self.output | found if self.output else found
 
-    def check(self, batch: int) -> None:
+    def check(self) -> None:
         """One wait for the device a batch."""
         broken = [name for name, finite in self._finite if not bool(finite)]
         self._finite.clear()
         if broken:
             raise CalibrationError(
-                f"batch {batch} gives NaN or infinite activations at {', '.join(broken)}; thresholds would mean nothing. "
+                f"batch {self._batch} gives NaN or infinite activations at {', '.join(broken)}; thresholds would mean nothing. "
                 "Check the data and the model before it is calibrated"
             )
+        self._batch += 1
 
     def _profile(self, name: str, output: Tensor) -> SiteProfile:
-        if output.dim() < 2 or output.numel() == 0:
+        if output.dim() < 2 or output.numel() == 0 or output.is_meta:
             raise CalibrationError(
-                f"the activation at {name!r} has shape {tuple(output.shape)}; calibration needs batches with at least one sample"
+                f"batch {self._batch} gives an activation of shape {tuple(output.shape)} on {output.device} at {name!r}; "
+                "calibration needs real batches, the first axis counting at least one sample"
             )
         moments = Moments.of(output.detach())
         self._finite.append(

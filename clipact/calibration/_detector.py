@@ -1,15 +1,15 @@
 """Notice when protected activations leave their calibrated range."""
 
 import warnings
+from collections.abc import Callable
 from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Self, final
 
-import torch
 from torch import Tensor, nn
 
 from clipact.errors import OutOfRangeError, OutOfRangeWarning, SelectionError
-from clipact.nn import Activation
+from clipact.nn import Activation, RangeRestricted
 
 
 class OnOutOfRange(Enum):
@@ -75,8 +75,16 @@ class RangeDetector:
         self._counts.clear()
 
     def __enter__(self) -> Self:
+        if self._handles:
+            raise RuntimeError("this detector is watching already; make another one to nest them")
         for name, module in self._sites.items():
-            self._handles.append(module.register_forward_pre_hook(self._watcher(name)))
+            if isinstance(module, RangeRestricted):  # its activation must not run a second time
+                hook = self._see_output(name, module)
+                self._handles.append(module.activation.register_forward_hook(hook))
+            else:
+                self._handles.append(
+                    module.register_forward_pre_hook(self._see_input(name, module))
+                )
         return self
 
     def __exit__(
@@ -88,15 +96,28 @@ class RangeDetector:
         while self._handles:
             self._handles.pop().remove()
 
-    def _watcher(self, name: str) -> Any:
-        def see(module: Activation, args: tuple[Tensor, ...]) -> None:
-            with torch.no_grad():
-                found = module.out_of_range(args[0]).sum()
-                self._counts[name] = self._counts[name] + found if name in self._counts else found
-            if self._action is not OnOutOfRange.COUNT and int(found):
-                message = f"{int(found)} of {args[0].numel()} values at {name!r} are out of range"
-                if self._action is OnOutOfRange.RAISE:
-                    raise OutOfRangeError(message)
-                warnings.warn(message, OutOfRangeWarning, stacklevel=2)
+    def _see_output(
+        self, name: str, module: RangeRestricted
+    ) -> Callable[[nn.Module, Any, Tensor], None]:
+        def see(_inner: nn.Module, _args: Any, output: Tensor) -> None:
+            self._count(name, module.outside(output.detach()))
 
         return see
+
+    def _see_input(
+        self, name: str, module: Activation
+    ) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def see(_module: nn.Module, args: tuple[Tensor, ...]) -> None:
+            self._count(name, module.out_of_range(args[0].detach()))
+
+        return see
+
+    def _count(self, name: str, outside: Tensor) -> None:
+        found = outside.sum()
+        self._counts[name] = self._counts[name] + found if name in self._counts else found
+        if self._action is OnOutOfRange.COUNT or not int(found):
+            return
+        message = f"{int(found)} of {outside.numel()} values at {name!r} are out of range"
+        if self._action is OnOutOfRange.RAISE:
+            raise OutOfRangeError(message)
+        warnings.warn(message, OutOfRangeWarning, stacklevel=2)

@@ -17,6 +17,12 @@ class Granularity(StrEnum):
     CHANNEL = "channel"
     NEURON = "neuron"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Granularity":
+        raise CalibrationError(
+            f"granularity {value!r} asked for; there is {', '.join(repr(each.value) for each in cls)}"
+        )
+
 
 def channel_axis(dims: int, channel_dim: int | None = None) -> int:
     """Which axis of a batch of activations counts channels.

@@ -1,5 +1,8 @@
 """How a threshold meets an input: the shapes that fit, and the error when they do not."""
 
+import math
+
+import torch
 from torch import Tensor
 
 from clipact.errors import ThresholdError
@@ -21,8 +24,9 @@ def fit(x: Tensor, threshold: float | Tensor, name: str) -> float | Tensor:
             f"{name} was applied to an input of {x.dtype}, shape {tuple(x.shape)}; activations take floating-point"
             " inputs: convert it with x.float()"
         )
+    threshold = _held_finite(x, threshold)
     if not isinstance(threshold, Tensor):
-        return float(threshold)
+        return threshold
     if threshold.numel() == 1:
         return threshold if threshold.dim() == x.dim() else threshold.reshape((1,) * x.dim())
     missing = x.dim() - threshold.dim()
@@ -33,6 +37,23 @@ def fit(x: Tensor, threshold: float | Tensor, name: str) -> float | Tensor:
             f" enlarging it; give one value, one a channel (C, 1, 1), or one a neuron {tuple(x.shape[1:])}"
         )
     return threshold if missing == 0 else threshold.reshape((1,) * missing + threshold.shape)
+
+
+def _held_finite(x: Tensor, threshold: float | Tensor) -> float | Tensor:
+    """A finite threshold beyond the range of the input's dtype is its largest number, not infinity, past which nothing is."""
+    largest = torch.finfo(x.dtype).max
+    if not isinstance(threshold, Tensor):
+        finite = math.isfinite(threshold)
+        return max(-largest, min(float(threshold), largest)) if finite else float(threshold)
+    if not threshold.is_floating_point() or torch.finfo(threshold.dtype).max <= largest:
+        return threshold
+    return torch.where(threshold.isinf(), threshold, threshold.clamp(-largest, largest))
+
+
+def at_dtype(x: Tensor, threshold: Tensor) -> Tensor:
+    """The threshold as it meets ``x``: in its dtype, and finite there if it is finite."""
+    held = _held_finite(x, threshold)
+    return held.to(x.dtype) if isinstance(held, Tensor) else x.new_tensor(held)
 
 
 def as_tensor(x: Tensor, threshold: float | Tensor) -> Tensor:

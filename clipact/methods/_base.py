@@ -64,6 +64,7 @@ def protect(  # noqa: PLR0913 - model, method and data by place, what narrows th
     Raises:
         SelectionError: No site matches; nothing was changed.
         CalibrationError: The calibration data is empty or gives NaN; nothing was changed.
+        TypeError: ``method`` is not a method.
 
     Examples:
         >>> import torch, clipact as ca
@@ -76,4 +77,8 @@ def protect(  # noqa: PLR0913 - model, method and data by place, what narrows th
         >>> model[1]
         ReLU()
     """
+    if not isinstance(method, Method):  # pyright: ignore[reportUnnecessaryIsInstance] - a class instead of an instance, usually
+        raise TypeError(
+            f"protect() got {method!r} as its method; write for example ca.methods.ClipToZero()"
+        )
     return method.apply(model, train, validate, Scope(where, kinds, progress=progress))

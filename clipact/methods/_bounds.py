@@ -32,6 +32,7 @@ class Bounds:
     Attributes:
         granularity: One range a layer, channel or neuron.
         percentile: Of the upper tail, in (0, 100]; the lower tail gives up as much. 100 takes maximum and minimum.
+        channel_dim: Axis that counts channels, batch included; None for the profile's own.
         margin: Each bound moves outwards by ``margin - 1`` times its own magnitude; 1 leaves the range as profiled.
 
     Raises:
@@ -41,6 +42,7 @@ class Bounds:
     granularity: Granularity | str
     percentile: float
     margin: float
+    channel_dim: int | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.percentile <= 100.0:
@@ -56,6 +58,12 @@ class Bounds:
                 f"percentile={self.percentile} by neuron asked for; profiles keep percentiles by layer and channel, and maxima by neuron"
             )
 
+        if self.channel_dim is not None and self.percentile < 100.0:
+            raise ThresholdError(
+                f"percentile={self.percentile} along channel_dim={self.channel_dim} asked for; percentiles are kept along the "
+                "default axis only: take the maximum, or leave channel_dim out"
+            )
+
     @property
     def sketches(self) -> Granularity | None:
         """The quantile sketches that the profile must keep."""
@@ -64,7 +72,8 @@ class Bounds:
     def of(self, site: SiteProfile) -> tuple[Tensor, Tensor]:
         """Lower and upper bound in the shape that broadcasts at the site."""
         if self.percentile == 100.0:
-            low, high = site.minimum(self.granularity), site.maximum(self.granularity)
+            low = site.minimum(self.granularity, channel_dim=self.channel_dim)
+            high = site.maximum(self.granularity, channel_dim=self.channel_dim)
         else:
             low = site.quantile(1.0 - self.percentile / 100.0, self.granularity)
             high = site.quantile(self.percentile / 100.0, self.granularity)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from clipact.calibration import Batches, Granularity
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds, install
-from clipact.methods._rectifiers import is_rectifier
 from clipact.nn import RangeRestricted, ZeroedReLU
 from clipact.surgery import Receipt, Site
 
@@ -29,6 +28,11 @@ class ClipToZero(Method):
             activation behind it, and one wrong huge logit decides the prediction.
         guard_margin: Factor on that range. New data goes a little beyond the range of the training data, and a logit
             that does is lost; faults go far beyond it.
+        channel_dim: Axis that counts channels, batch included, where the default is wrong: 1 behind ``nn.Conv1d``.
+
+    Note:
+        An activation that has a bound of its own, such as ReLU6, takes a huge faulty value for one at that
+        bound; it is only what leaves the range *behind* the activation that becomes 0.
 
     References:
         Hoang, Hanif, Shafique, *FT-ClipAct: Resilience Analysis of Deep Neural Networks and Improving their Fault
@@ -40,6 +44,7 @@ class ClipToZero(Method):
     margin: float = 1.0
     output_guard: bool = False
     guard_margin: float = 1.25
+    channel_dim: int | None = None
 
     def __post_init__(self) -> None:
         self._bounds()
@@ -53,7 +58,7 @@ class ClipToZero(Method):
         return install(model, train, scope, self._bounds(), _make, guard=self._guard())
 
     def _bounds(self) -> Bounds:
-        return Bounds(self.granularity, self.percentile, self.margin)
+        return Bounds(self.granularity, self.percentile, self.margin, self.channel_dim)
 
     def _guard(self) -> Bounds | None:
         return Bounds(Granularity.NEURON, 100.0, self.guard_margin) if self.output_guard else None
@@ -62,6 +67,6 @@ class ClipToZero(Method):
 def _make(site: Site, low: Tensor, high: Tensor) -> nn.Module:
     return (
         ZeroedReLU(high)
-        if is_rectifier(site)
+        if site.kind is nn.ReLU
         else RangeRestricted(site.activation, low, high, zero=True)
     )

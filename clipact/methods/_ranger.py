@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from clipact.calibration import Batches, Granularity
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds, install
-from clipact.methods._rectifiers import is_rectifier
 from clipact.nn import RangeRestricted, SaturatedReLU
 from clipact.surgery import Receipt, Site
 
@@ -25,6 +24,7 @@ class Ranger(Method):
         nan_to_zero: Turn NaN into 0 as well; a plain clamp lets NaN through.
         output_guard: Also map a logit outside its profiled range to its class minimum.
         guard_margin: Factor on that range.
+        channel_dim: Axis that counts channels, batch included, where the default is wrong: 1 behind ``nn.Conv1d``.
 
     Note:
         The paper restricts after the activation and again after pooling, reshaping and concatenation; those
@@ -42,6 +42,7 @@ class Ranger(Method):
     nan_to_zero: bool = True
     output_guard: bool = False
     guard_margin: float = 1.25
+    channel_dim: int | None = None
 
     def __post_init__(self) -> None:
         self._bounds()
@@ -55,12 +56,12 @@ class Ranger(Method):
         return install(model, train, scope, self._bounds(), self._make, guard=self._guard())
 
     def _bounds(self) -> Bounds:
-        return Bounds(self.granularity, self.percentile, self.margin)
+        return Bounds(self.granularity, self.percentile, self.margin, self.channel_dim)
 
     def _guard(self) -> Bounds | None:
         return Bounds(Granularity.NEURON, 100.0, self.guard_margin) if self.output_guard else None
 
     def _make(self, site: Site, low: Tensor, high: Tensor) -> nn.Module:
-        if is_rectifier(site):
+        if site.kind is nn.ReLU:
             return SaturatedReLU(high, nan_to_zero=self.nan_to_zero)
         return RangeRestricted(site.activation, low, high, nan_to_zero=self.nan_to_zero)

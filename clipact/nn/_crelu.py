@@ -6,6 +6,7 @@ import torch.fx
 from torch import Tensor, nn
 
 from clipact.functional import crelu, cst
+from clipact.functional._threshold import at_dtype
 from clipact.nn._base import Activation, check_granularities
 
 # a symbolic trace of a model records the call instead of looking into it
@@ -54,7 +55,7 @@ class CReLU(_Clipped):
 
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where ``x`` is above ``tau + m`` or NaN."""
-        return ~(x - self.tau <= self.m)
+        return ~(x - at_dtype(x, self.tau) <= at_dtype(x, self.m))
 
 
 @final
@@ -84,4 +85,4 @@ class CST(_Clipped):
 
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where the magnitude of ``x`` is above ``tau + m``, or NaN."""
-        return ~(x.abs() - self.tau <= self.m)
+        return ~(x.abs() - at_dtype(x, self.tau) <= at_dtype(x, self.m))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from clipact.errors import ThresholdError
 from clipact.functional import hyrelu
+from clipact.functional._threshold import at_dtype
 from clipact.nn._base import Activation
 from clipact.nn._zeroed_relu import ZeroedReLU
 
@@ -56,11 +57,14 @@ class HyReLU(Activation):
 
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where ``x`` is above the threshold or NaN."""
-        return ~(x <= self.threshold)
+        return ~(x <= at_dtype(x, self.threshold))
 
     def harden(self) -> ZeroedReLU:
-        """The :class:`ZeroedReLU` with a copy of the same thresholds, at the same position and in the same mode."""
-        hard = ZeroedReLU(self.threshold)
+        """The :class:`ZeroedReLU` with a copy of the same thresholds, at the same position and in the same mode.
+
+        Training can push a threshold below 0, where nothing passes any more; the hard form has 0 there.
+        """
+        hard = ZeroedReLU(self.threshold.clamp(min=0))
         hard.position = self.position
         return hard.train(self.training)
 

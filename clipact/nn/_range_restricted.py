@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from clipact.errors import ThresholdError
 from clipact.functional import output_guard, range_restricted
+from clipact.functional._threshold import at_dtype
 from clipact.nn._base import Activation, check_granularities
 
 # a symbolic trace of a model records the call instead of looking into it
@@ -27,8 +28,9 @@ class _Ranged(Activation):
         self._register_threshold("high", high, minimum=-torch.inf)
         _check_order(self.low, self.high, type(self).__name__)
 
-    def _outside(self, y: Tensor) -> Tensor:
-        return ~((y >= self.low) & (y <= self.high))
+    def outside(self, y: Tensor) -> Tensor:
+        """Which elements of the signal that is restricted lie outside the range or are NaN."""
+        return ~((y >= at_dtype(y, self.low)) & (y <= at_dtype(y, self.high)))
 
 
 @final
@@ -77,7 +79,7 @@ class RangeRestricted(_Ranged):
 
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where the activation's output for ``x`` is outside the range or NaN."""
-        return self._outside(self.activation(x))
+        return self.outside(self.activation(x))
 
 
 @final
@@ -110,7 +112,7 @@ class OutputGuard(_Ranged):
 
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where a logit is outside its calibrated range or NaN."""
-        return self._outside(x)
+        return self.outside(x)
 
 
 def _check_order(low: Tensor, high: Tensor, owner: str) -> None:

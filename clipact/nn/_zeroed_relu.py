@@ -6,6 +6,7 @@ import torch.fx
 from torch import Tensor, nn
 
 from clipact.functional import zeroed_relu
+from clipact.functional._threshold import at_dtype
 from clipact.nn._base import Activation
 
 # a symbolic trace of a model records the call instead of looking into it
@@ -44,4 +45,4 @@ class ZeroedReLU(Activation):
 
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where ``x`` is above the threshold or NaN."""
-        return ~(x <= self.threshold)
+        return ~(x <= at_dtype(x, self.threshold))

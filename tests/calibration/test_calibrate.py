@@ -151,6 +151,22 @@ def test_broken_data_names_batch_and_site(model, batches, value):
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
+def test_no_site_says_what_it_could_not_see():
+    class Odd(nn.Module):
+        def forward(self, x):
+            return x.clamp_min(0)
+
+    with pytest.raises(SelectionError, match=r"no site of these kinds; name others in kinds=.*Odd"):
+        calibrate(nn.Sequential(nn.Linear(3, 2), Odd()), torch.randn(4, 3))
+
+
+def test_meta_tensors_have_no_values():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    with pytest.raises(CalibrationError, match="on meta at '1'; calibration needs real batches"):
+        calibrate(model, torch.empty(4, 3, device="meta"))
+
+
 def test_no_site_and_no_match(model, batches):
     with pytest.raises(SelectionError):
         calibrate(nn.Linear(36, 2), [torch.zeros(2, 36)])
@@ -194,5 +210,7 @@ def test_sequences_count_features_last():
 
 @pytest.mark.parametrize("batch", [3, "images", [], [None, torch.zeros(1)], (1, 2)])
 def test_what_is_no_batch(model, batch):
-    with pytest.raises(CalibrationError, match=r"give tensors, \(inputs, labels\) pairs or mappings"):
+    with pytest.raises(
+        CalibrationError, match=r"give tensors, \(inputs, labels\) pairs or mappings"
+    ):
         calibrate(model, [batch])

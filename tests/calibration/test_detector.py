@@ -61,3 +61,34 @@ def test_is_silent_in_range(model):
 def test_a_model_without_clipact_activations():
     with pytest.raises(SelectionError, match="no clipact activation to watch"):
         ca.RangeDetector(nn.Sequential(nn.ReLU()))
+
+
+def test_the_activation_inside_a_range_runs_once():
+    torch.manual_seed(0)
+    model = nn.Sequential(ca.nn.RangeRestricted(nn.RReLU(), -0.2, 1.0)).train()
+    x = torch.randn(1000)
+    torch.manual_seed(1)
+    alone = model(x)
+    torch.manual_seed(1)
+    with ca.RangeDetector(model) as detector:
+        assert torch.equal(model(x), alone)
+    torch.manual_seed(1)
+    inner = model[0].activation(x)
+    assert detector.total == int(((inner < -0.2) | (inner > 1.0)).sum()) > 0
+
+
+def test_a_detector_does_not_watch_twice(model):
+    detector = ca.RangeDetector(model)
+    with detector:
+        with pytest.raises(RuntimeError, match="watching already"), detector:
+            pass
+        model(X)
+    assert detector.total == 3
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_agrees_with_the_forward_in_half_precision(dtype):
+    activation = ca.nn.SaturatedReLU(0.9999)
+    x = torch.tensor([1.0], dtype=dtype)
+    assert torch.equal(activation(x), x)
+    assert not activation.out_of_range(x).any()

@@ -37,3 +37,10 @@ def test_threshold_shapes_broadcast_and_hold_the_maximum(sample, granularity, ch
 def test_an_axis_that_is_not_there(axis):
     with pytest.raises(CalibrationError, match=f"channel_dim={axis} is not an axis"):
         channel_axis(4, axis)
+
+
+def test_a_granularity_that_is_none():
+    with pytest.raises(
+        CalibrationError, match="'chanel' asked for; there is 'layer', 'channel', 'neuron'"
+    ):
+        Granularity("chanel")

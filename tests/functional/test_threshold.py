@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from clipact.errors import ThresholdError
+from clipact.functional import saturated_relu, zeroed_relu
 from clipact.functional._threshold import as_number, as_tensor, fit, varies_in_memory
 
 X = torch.zeros(2, 3, 4, 5)
@@ -53,3 +54,11 @@ def test_a_number_becomes_a_tensor_of_the_dtype_of_the_input():
 )
 def test_whether_neighbours_in_memory_share_a_threshold(shape, layout, varies):
     assert varies_in_memory(X.to(memory_format=layout), torch.ones(shape)) == varies
+
+
+@pytest.mark.parametrize("threshold", [1e5, torch.tensor([1e5])])
+def test_a_finite_threshold_stays_finite_in_half_precision(threshold):
+    x = torch.tensor([1.0, float("inf")], dtype=torch.float16)
+    assert zeroed_relu(x, threshold).tolist() == [1.0, 0.0]
+    assert saturated_relu(x, threshold).tolist() == [1.0, 65504.0]
+    assert saturated_relu(x, float("inf")).tolist() == [1.0, float("inf")]

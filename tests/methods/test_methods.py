@@ -4,7 +4,7 @@ import torchvision
 from torch import nn
 
 import clipact as ca
-from clipact.errors import CalibrationError, SelectionError
+from clipact.errors import CalibrationError, SelectionError, ThresholdError
 
 METHODS = [ca.methods.Ranger, ca.methods.ClipToZero]
 
@@ -186,10 +186,56 @@ def test_outputs_of_layers_on_request(batches):
     receipt.restore()
 
 
-def test_protecting_twice_tightens(batches):
+@pytest.mark.parametrize("first", METHODS)
+@pytest.mark.parametrize("second", METHODS)
+def test_protecting_twice_changes_nothing_within_the_data(first, second, batches):
     model = small()
-    ca.protect(model, ca.methods.Ranger(), batches, progress=False)
-    first = ca.thresholds(model)["2.threshold"].item()
-    ca.protect(model, ca.methods.ClipToZero(percentile=90.0), batches, progress=False)
-    assert isinstance(model[2], ca.nn.ZeroedReLU)
-    assert ca.thresholds(model)["2.threshold"].item() < first
+    ca.protect(model, first(), batches, progress=False)
+    wide = [3 * batch for batch in batches]
+    with torch.no_grad():
+        before = [model(batch) for batch in wide]
+        ca.protect(model, second(), wide, progress=False)
+        for batch, logits in zip(wide, before, strict=True):
+            assert torch.equal(model(batch), logits)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_capped_activation_keeps_its_cap(method):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU6(), nn.Linear(8, 3))
+    x = 20 * torch.randn(64, 4)
+    with torch.no_grad():
+        logits = model(x)
+        assert float(model[:2](x).max()) == 6.0
+        ca.protect(model, method(), x, progress=False)
+        assert torch.equal(model(x), logits)
+
+
+class Scaled(nn.ReLU):
+    def forward(self, x):
+        return 1.7 * super().forward(x)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_subclass_of_relu_is_not_taken_for_one(method, batches):
+    model = small(Scaled)
+    with torch.no_grad():
+        logits = model(batches[0])
+        ca.protect(model, method(), batches, progress=False)
+        assert torch.equal(model(batches[0]), logits)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_channels_of_sequences_on_request(method):
+    model = nn.Sequential(nn.Conv1d(3, 5, 3), nn.ReLU())
+    x = torch.randn(4, 3, 12)
+    receipt = ca.protect(model, method("channel", channel_dim=1), x, progress=False)
+    assert ca.thresholds(model)["1.threshold"].shape == (5, 1)
+    receipt.restore()
+    with pytest.raises(ThresholdError, match="default axis only"):
+        method("channel", channel_dim=1, percentile=99.0)
+
+
+def test_a_class_is_not_a_method(batches):
+    with pytest.raises(TypeError, match=r"write for example ca\.methods\.ClipToZero\(\)"):
+        ca.protect(small(), ca.methods.Ranger, batches)
