@@ -54,8 +54,8 @@ def protect(  # noqa: PLR0913 - model, method and data by place, what narrows th
         train: Calibration data, as for :func:`clipact.calibrate`: batches, or a single one.
         validate: Held-out data, for methods that choose or train thresholds.
         where: Which sites, for example ``ca.where.named("layer4*")``; all by default.
-        kinds: What counts as a site; add layer types such as ``nn.Linear`` to restrict their outputs (in transformers
-            these matter more than the activations).
+        kinds: What counts as a site; add layer types such as ``nn.Linear`` to restrict their outputs, since most layers
+            of a transformer have no activation behind them.
         progress: Show bars (where tqdm is installed).
 
     Returns:
