@@ -86,6 +86,7 @@ def candidates(shape: Sequence[int], device: torch.device, *, compiled: bool) ->
     references: dict[str, Function] = {
         "nn.ReLU6": lambda x, _: torch.nn.functional.relu6(x),
         "torch.clamp(x, 0, 1)": lambda x, _: torch.clamp(x, 0, 1),
+        "torch.sigmoid(x)": lambda x, _: torch.sigmoid(x),
     }
     fixed = torch.ones(1, device=device)
     rows = [Candidate(name, "eager", "", function, fixed) for name, function in references.items()]
