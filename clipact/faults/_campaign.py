@@ -1,31 +1,29 @@
 """Many trials of faults on one model."""
 
-import hashlib
 import time
 import warnings
 from collections.abc import Sequence
 from itertools import product
 from math import isnan
-from typing import Any, final
+from typing import final
 
 from torch import nn
 
 from clipact._progress import track
-from clipact.errors import CampaignError, FaultError
-from clipact.faults._drawing import Draw
+from clipact.errors import CampaignError
+from clipact.faults._caches import check_uncached
+from clipact.faults._drawing import BitSpace, Draw
 from clipact.faults._evaluation import CallableEvaluation, Evaluate, Evaluation, GoldenRun, Metrics
 from clipact.faults._exclusive import exclusive
 from clipact.faults._formats import NATIVE, Format
 from clipact.faults._inject import injected
 from clipact.faults._models import FaultModel
-from clipact.faults._region import Region
-from clipact.faults._result import Result, Trial
-from clipact.faults._storage import storage_words, unaddressable
+from clipact.faults._requests import check_expected, check_request, check_trials, several
+from clipact.faults._result import Result, Trial, digest
+from clipact.faults._state import Buffers, fingerprint
 from clipact.faults._streams import check_seed
-from clipact.faults._targets import Target, population
+from clipact.faults._targets import Target, bit_spaces
 from clipact.faults._tensors import TargetTensor
-
-_HARDLY_EVER = 0.01
 
 
 @final
@@ -33,9 +31,9 @@ class Campaign:
     """Measure a model under faults, trial by trial.
 
     A trial draws faults, evaluates the model with them, and restores it. Trial ``t`` of one seed meets the same
-    faults in every campaign, whatever ran before; at different rates the faults of the lower are among those of
+    faults in every campaign, whatever ran before; of two rates, nearly all faults of the lower are among those of
     the higher. The model is evaluated in eval mode without gradients and is bit for bit as before afterwards, also after an
-    error or Ctrl-C.
+    error or Ctrl-C. Buffers that an evaluation updates are put back after each one.
 
     Args:
         model: The model, on any devices.
@@ -80,23 +78,19 @@ class Campaign:
         seed: int = 0,
         format: Format = NATIVE,  # noqa: A002 - the word of inject()
     ) -> None:
-        self._faults = (fault,) if isinstance(fault, FaultModel) else tuple(fault)
-        if not self._faults or len(set(self._faults)) < len(self._faults):
-            raise FaultError(
-                f"fault={list(self._faults)}: give at least one fault model, each once"
-            )
-        if trials < 1:
-            raise FaultError(f"trials={trials}: give at least one trial")
+        self._faults = (fault,) if isinstance(fault, FaultModel) else several(fault)
+        for each in self._faults:
+            check_request(model, each, target, format)
+        check_trials(trials)
         check_seed(seed, trials)
-        bits = population(model, target, format=format)
+        self._bits = sum(space.bits for space in bit_spaces(target.tensors(model), format))
         self._model = model
         self._evaluation = (
             evaluation if isinstance(evaluation, Evaluation) else CallableEvaluation(evaluation)
         )
         self._target, self._trials, self._seed, self._format = target, trials, seed, format
-        self._description = f"{target} in {format}: {bits:,} bits, seed {seed}"
         for each in self._faults:
-            _check_expected(each, bits, trials)
+            check_expected(each, self._bits, trials)
 
     def run(self, *, progress: bool = True) -> Result:
         """Run every trial.
@@ -110,21 +104,35 @@ class Campaign:
         Raises:
             CampaignError: The evaluation fails or changes the model, or its data is not the same every time.
         """
+        check_uncached(self._model)
         tensors = self._target.tensors(self._model)
-        before = _state(self._model, tensors)
-        golden = self._golden()
+        spaces = bit_spaces(tensors, self._format)
+        before, buffers = fingerprint(self._model, tensors), Buffers(self._model)
+        with buffers.kept():
+            golden = self._golden()
         plan = list(product(self._faults, range(self._trials)))
-        shown = track(plan, label="trials", total=len(plan), show=progress)
+        rows: list[Trial] = []
         with exclusive(tensors):
-            rows = tuple(self._trial(golden, tensors, fault, trial) for fault, trial in shown)
-        if _state(self._model, self._target.tensors(self._model)) != before:
+            for fault, trial in track(plan, label="trials", total=len(plan), show=progress):
+                with buffers.kept():
+                    rows.append(self._trial(golden, tensors, spaces, fault, trial))
+        if fingerprint(self._model, self._target.tensors(self._model)) != before:
             raise CampaignError(
                 "the model's weights are not those from before the campaign, so the trials did not all measure the same"
                 " model; the evaluation must not train or change it"
             )
-        self._check_repeats(golden)
+        with buffers.kept():
+            self._check_repeats(golden)
         return Result(
-            golden.metrics, rows, self._faults, self._trials, self._seed, self._description
+            golden=golden.metrics,
+            trials=tuple(rows),
+            faults=self._faults,
+            trials_per_fault=self._trials,
+            seed=self._seed,
+            target=str(self._target),
+            format=self._format,
+            population=self._bits,
+            data=golden.data,
         )
 
     def _golden(self) -> GoldenRun:
@@ -138,10 +146,16 @@ class Campaign:
             ) from error
 
     def _trial(
-        self, golden: GoldenRun, tensors: Sequence[TargetTensor], fault: FaultModel, trial: int
+        self,
+        golden: GoldenRun,
+        tensors: Sequence[TargetTensor],
+        spaces: Sequence[BitSpace],
+        fault: FaultModel,
+        trial: int,
     ) -> Trial:
         start = time.perf_counter()
-        with injected(tensors, fault, Draw(self._seed, trial), self._format) as changes:
+        addresses = fault.draw(spaces, Draw(self._seed, trial))
+        with injected(tensors, addresses, fault, self._format):
             try:
                 metrics = golden.evaluate(self._model)
             except CampaignError:
@@ -151,8 +165,9 @@ class Campaign:
                     f"the evaluation failed in trial {trial} of {fault}, seed {self._seed}: {error!r}; the model is"
                     " restored, and inject() with this seed and trial shows it again"
                 ) from error
-        flips = sum(change.hits.index.size for change in changes)
-        return Trial(trial, fault, metrics, time.perf_counter() - start, flips)
+        seconds = time.perf_counter() - start
+        flips = sum(part.size for part in addresses)
+        return Trial(trial, fault, metrics, seconds, flips, digest(spaces, addresses))
 
     def _check_repeats(self, golden: GoldenRun) -> None:
         again = golden.evaluate(self._model)
@@ -163,30 +178,6 @@ class Campaign:
                 UserWarning,
                 stacklevel=3,
             )
-
-
-def _check_expected(fault: FaultModel, bits: int, trials: int) -> None:
-    expected = fault.expected(bits)
-    if 0.0 < expected < _HARDLY_EVER:
-        warnings.warn(
-            f"{fault} on {bits:,} bits hits {expected:.2g} bits a trial on average, {expected * trials:.2g} in all"
-            f" {trials} trials: hardly any trial has a fault; raise the rate, or use a count",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def _state(
-    model: nn.Module, tensors: Sequence[TargetTensor]
-) -> tuple[list[tuple[int, Region]], bytes]:
-    """Which tensors the target has and where, and a hash of the bits of these and of all parameters."""
-    found = {id(item.tensor): item.tensor for item in tensors}
-    found |= {id(p): p for p in model.parameters() if unaddressable(p) is None}
-    digest = hashlib.sha256()
-    for tensor in found.values():
-        words: Any = storage_words(tensor).cpu().numpy()
-        digest.update(words)
-    return [(id(item.tensor), item.region) for item in tensors], digest.digest()
 
 
 def _same(a: Metrics, b: Metrics) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from clipact._text import aligned
 from clipact.errors import CampaignError
 from clipact.faults._models import FaultModel
@@ -20,7 +22,8 @@ class Difference:
         name: Of the model.
         fault: The fault model.
         mean: The model's mean of the metric over trials.
-        difference: Mean over trials of model minus baseline, with a bootstrap interval over the pairs.
+        difference: Mean over trials of model minus baseline, with a bootstrap interval over the pairs; NaN where a
+            trial of either was not finite.
     """
 
     name: str
@@ -68,10 +71,12 @@ def compare(
     """Differences between models under the same faults, trial by trial.
 
     Because both models meet the same faults, a trial that is bad luck for one is bad luck for the other, and the
-    difference is known much better than either mean.
+    difference is known much better than either mean. Models that did not meet the same faults in every trial, such as
+    one whose thresholds are a target too, are refused: compare their summaries instead.
 
     Args:
-        results: Names and results of campaigns with equal seed, trials and fault models; two or more.
+        results: Names and results of campaigns with equal seed, trials, fault models, number format, labels and
+            faults; two or more.
         baseline: Name of the one that the others are compared with; the first if None.
         metric: Which metric.
         confidence: Of the intervals, between 0 and 1.
@@ -94,8 +99,9 @@ def compare(
         base = reference.values(metric, fault)
         for other, result in results.items():
             found = result.values(metric, fault)
-            difference = bootstrap_mean(found - base, confidence)
-            rows.append(Difference(other, fault, float(found.mean()), difference))
+            with np.errstate(invalid="ignore"):  # inf - inf is NaN, and so is the difference
+                difference = bootstrap_mean(found - base, confidence)
+                rows.append(Difference(other, fault, float(found.mean()), difference))
     return Comparison(name, metric, confidence, tuple(rows))
 
 
@@ -104,9 +110,27 @@ def _check_paired(name: str, reference: Result, other: str, result: Result) -> N
         ("seed", reference.seed, result.seed),
         ("number of trials", reference.trials_per_fault, result.trials_per_fault),
         ("fault models", list(reference.faults), list(result.faults)),
+        ("number format", reference.format, result.format),
+        ("data", reference.data, result.data),
+        *_faults_met(reference, result),
     ):
         if a != b:
             raise CampaignError(
-                f"{name} and {other} did not meet the same faults and differ in their {what}: {a} and {b}; run both"
-                " campaigns with the same seed, trials and fault"
+                f"{name} and {other} are not paired and differ in their {what}: {a} and {b}; run both campaigns with the"
+                " same seed, trials, fault, target, format and data"
             )
+
+
+def _faults_met(a: Result, b: Result) -> list[tuple[str, object, object]]:
+    """What to compare of the faults themselves: targets in words may differ where the faults are the same."""
+    met = [trial.digest for trial in a.trials] == [trial.digest for trial in b.trials]
+    if met and a.population == b.population:
+        return []
+    found: list[tuple[str, object, object]] = [
+        ("target", a.target, b.target),
+        ("number of bits of the target", a.population, b.population),
+    ]
+    for one, two in zip(a.trials, b.trials, strict=False):
+        where = f"faults in trial {one.trial} of {one.fault}"
+        found.append((where, f"{one.flips} flips {one.digest}", f"{two.flips} flips {two.digest}"))
+    return found

@@ -22,9 +22,11 @@ class GoldenRun(ABC):
 
     Attributes:
         metrics: Of the fault-free run.
+        data: What was evaluated, in words, for comparisons with other runs; empty if that is not known.
     """
 
     metrics: Metrics
+    data: str = ""
 
     @abstractmethod
     def evaluate(self, model: nn.Module) -> Metrics:

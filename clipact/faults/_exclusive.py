@@ -32,8 +32,17 @@ def exclusive(tensors: Sequence[TargetTensor]) -> Generator[None]:
             setattr(storage, _MARK, [*_marks(storage), region])
         yield
     finally:
-        for storage, region in storages:
-            setattr(storage, _MARK, [mark for mark in _marks(storage) if mark != region])
+        # as in undoing faults: Ctrl-C must not leave a mark, and to clear twice does no harm
+        try:
+            _clear(storages)
+        except BaseException:
+            _clear(storages)
+            raise
+
+
+def _clear(storages: Sequence[tuple[UntypedStorage, Region]]) -> None:
+    for storage, region in storages:
+        setattr(storage, _MARK, [mark for mark in _marks(storage) if mark != region])
 
 
 def _marks(storage: UntypedStorage) -> list[Region]:

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from clipact.errors import FaultError
+from clipact.errors import ClipactError, FaultError
+from clipact.faults._caches import forget_casts
 from clipact.faults._drawing import Addresses, Draw
 from clipact.faults._exclusive import exclusive
 from clipact.faults._formats import NATIVE, Format
 from clipact.faults._models import FaultModel
 from clipact.faults._patch import Change, Patch, locate, plan
 from clipact.faults._record import FaultRecord, join
+from clipact.faults._requests import check_request
 from clipact.faults._streams import check_seed
 from clipact.faults._targets import Target, bit_spaces
 from clipact.faults._tensors import TargetTensor
@@ -36,8 +38,9 @@ def inject(
     stay the same objects, nothing else is copied, and cost grows with the number of faults.
 
     On exit the words hit get their old bits back, also after an exception or Ctrl-C; what an optimizer did to
-    these words inside the block is undone with them, what it did to others stays. Autograd sees an in-place
-    change at entry and exit: run forward and backward on the same side.
+    these words inside the block is undone with them, what it did to others stays. So do buffers that a forward
+    in train mode updates, such as the running statistics of batch norms: they are not undone, unless hit. Autograd
+    sees an in-place change at entry and exit: run forward and backward on the same side.
 
     Args:
         model: Any module, on any devices.
@@ -52,9 +55,10 @@ def inject(
 
     Raises:
         SelectionError: The target picks nothing.
-        FaultError: Fault model, target, format and model do not fit; faults are in one of the tensors already; or,
-            on exit, a tensor was moved or replaced inside the block (``model.to(...)``), so that its copy
-            keeps the faults.
+        FaultError: Fault model, target, format and model do not fit; faults are in one of the tensors already;
+            ``parametrize.cached()`` would hide them; or, on exit, a tensor was moved or replaced inside the
+            block (``model.to(...)``, ``load_state_dict(..., assign=True)``), so that its copy may keep the faults. On an
+            exception that is on its way this is a note.
 
     Examples:
         >>> from clipact import faults
@@ -66,28 +70,39 @@ def inject(
         >>> bool((model.weight == 1.5).all())
         True
     """
+    check_request(model, fault, target, format)
     check_seed(seed, trial)
     tensors = target.tensors(model)
-    with exclusive(tensors), injected(tensors, fault, Draw(seed, trial), format) as changes:
+    addresses = fault.draw(bit_spaces(tensors, format), Draw(seed, trial))
+    with (
+        exclusive(tensors),
+        _unreplaced(model, target, tensors),
+        injected(tensors, addresses, fault, format) as changes,
+    ):
         yield join(fault.kind, [change.record(fault.kind) for change in changes])
 
 
 @contextmanager
 def injected(
     tensors: Sequence[TargetTensor],
+    addresses: Sequence[Addresses],
     fault: FaultModel,
-    draw: Draw,
     format: Format,  # noqa: A002 - as in inject
 ) -> Generator[list[Change]]:
-    """:func:`inject` into tensors that a target has found and :func:`exclusive` holds; no table is made."""
-    addresses = fault.draw(bit_spaces(tensors, format), draw)
+    """:func:`inject` at addresses in tensors that a target has found and :func:`exclusive` holds; no table is made."""
     patches, changes = _plan(tensors, addresses, fault, format)
     try:
         for patch in patches:
             patch.apply()
+        forget_casts()
         yield changes
     finally:
-        _undo(patches)
+        # a second Ctrl-C, also one at the very start, must not leave half; to undo twice does no harm
+        try:
+            _undo(patches)
+        except BaseException:
+            _undo(patches)
+            raise
     _check_in_place(patches)
 
 
@@ -112,14 +127,38 @@ def _plan(
 
 
 def _undo(patches: Sequence[Patch]) -> None:
-    """Restore all; a second Ctrl-C on the way must not leave half, and to restore twice does no harm."""
+    for patch in patches:
+        patch.restore()
+    forget_casts()
+
+
+@contextmanager
+def _unreplaced(
+    model: nn.Module, target: Target, tensors: Sequence[TargetTensor]
+) -> Generator[None]:
+    """Raise on exit, or add a note to what was raised, if the model has other tensors than these."""
     try:
-        for patch in patches:
-            patch.restore()
-    except KeyboardInterrupt:
-        for patch in patches:
-            patch.restore()
+        yield
+    except BaseException as error:
+        if problem := _replaced(model, target, tensors):
+            error.add_note(problem)
         raise
+    if problem := _replaced(model, target, tensors):
+        raise FaultError(problem)
+
+
+def _replaced(model: nn.Module, target: Target, tensors: Sequence[TargetTensor]) -> str | None:
+    try:
+        now = {id(item.tensor) for item in target.tensors(model)}
+    except ClipactError:
+        now = set[int]()
+    gone = [item.name for item in tensors if id(item.tensor) not in now]
+    if not gone:
+        return None
+    return (
+        f"{', '.join(gone)} was replaced inside inject(), so what is there now was not restored and may hold faults;"
+        " load the weights again, and replace parameters before inject()"
+    )
 
 
 def _check_in_place(patches: Sequence[Patch]) -> None:

@@ -1,6 +1,7 @@
 """What a campaign found, one row a trial."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -8,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from clipact.errors import CampaignError
+from clipact.faults._drawing import Addresses, BitSpace
 from clipact.faults._evaluation import Metrics
+from clipact.faults._formats import Format
 from clipact.faults._models import FaultModel
 from clipact.faults._record import data_frame
 from clipact.faults._summary import Summary, summarise
@@ -28,6 +31,7 @@ class Trial:
         metrics: What the evaluation gave.
         seconds: Time of injection, evaluation and restoration.
         flips: Number of bits changed.
+        digest: Of where they are; equal for equal faults.
     """
 
     trial: int
@@ -35,6 +39,7 @@ class Trial:
     metrics: Metrics
     seconds: float
     flips: int
+    digest: str
 
 
 @final
@@ -48,7 +53,10 @@ class Result:
         faults: The fault models, in order.
         trials_per_fault: How many trials each has.
         seed: Of the campaign.
-        description: Target, number format and population, in words.
+        target: Where faults could fall, in words.
+        format: Number format whose bits were changed.
+        population: Number of bits of the target.
+        data: What was evaluated, in words; empty if the evaluation does not say.
     """
 
     golden: Mapping[str, float]
@@ -56,7 +64,15 @@ class Result:
     faults: tuple[FaultModel, ...]
     trials_per_fault: int
     seed: int
-    description: str
+    target: str
+    format: Format
+    population: int
+    data: str
+
+    @property
+    def description(self) -> str:
+        """Target, number format, population and seed, in words."""
+        return f"{self.target} in {self.format}: {self.population:,} bits, seed {self.seed}"
 
     def values(self, metric: str, fault: FaultModel) -> npt.NDArray[np.float64]:
         """A metric's value in every trial of a fault model, by trial number, shape ``(trials,)``.
@@ -98,3 +114,13 @@ class Result:
 
     def __str__(self) -> str:
         return str(self.summary())
+
+
+def digest(spaces: Sequence[BitSpace], addresses: Sequence[Addresses]) -> str:
+    """A hash of which bits of which tensors are hit."""
+    found = hashlib.sha256()
+    for space, part in zip(spaces, addresses, strict=True):
+        if part.size:
+            found.update(f"{space.name}/{part.size}/".encode())
+            found.update(part.tobytes())
+    return found.hexdigest()[:16]

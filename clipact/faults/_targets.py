@@ -7,6 +7,7 @@ from typing import final
 
 from torch import nn
 
+from clipact.errors import FaultError
 from clipact.faults._drawing import BitSpace
 from clipact.faults._formats import NATIVE, Format
 from clipact.faults._tensors import (
@@ -14,6 +15,7 @@ from clipact.faults._tensors import (
     choose,
     distinct,
     is_bias,
+    unwrapped,
 )
 from clipact.surgery import thresholds
 from clipact.where import Where
@@ -32,6 +34,9 @@ class Target(ABC):
         """
 
     def __or__(self, other: "Target") -> "Target":
+        if not isinstance(other, Target):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+            found = f"the class {other.__name__}" if isinstance(other, type) else repr(other)
+            raise FaultError(f"{self} | {found}: combine targets, as Weights() | Biases()")
         return _Union((self, other))
 
 
@@ -138,8 +143,10 @@ class _Union(Target):
 
 
 def bit_spaces(tensors: Iterable[TargetTensor], format: Format) -> list[BitSpace]:  # noqa: A002 - the public keyword
-    """The bits of each tensor in a number format."""
-    return [BitSpace(t.name, t.tensor.numel(), format.width(t.tensor.dtype)) for t in tensors]
+    """The bits of each tensor in a number format, under the name it has without wrappers."""
+    return [
+        BitSpace(unwrapped(t.name), t.tensor.numel(), format.width(t.tensor.dtype)) for t in tensors
+    ]
 
 
 def population(model: nn.Module, target: Target, *, format: Format = NATIVE) -> int:  # noqa: A002 - as in inject

@@ -13,6 +13,7 @@ from clipact.faults._storage import check_addressable
 from clipact.where import Where, select
 
 _PARAMETRISED = re.compile(r"(?:(?P<owner>.*)\.)?parametrizations\.(?P<leaf>\w+)")
+_WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 
 
 class TargetTensor(NamedTuple):
@@ -41,6 +42,16 @@ def is_bias(name: str) -> bool:
     if leaf.startswith("original") and (parametrised := _PARAMETRISED.fullmatch(path)):
         leaf = parametrised["leaf"]
     return "bias" in leaf.split("_")
+
+
+def unwrapped(name: str) -> str:
+    """The name without what wrappers add: torch.compile, FSDP, and a leading ``module.`` of DataParallel or DDP.
+
+    Examples:
+        >>> unwrapped("module.layer1._orig_mod.0.weight")
+        'layer1.0.weight'
+    """
+    return _WRAPPERS.sub("", name).removeprefix("module.")
 
 
 def choose(

@@ -127,5 +127,30 @@ def test_a_batch_that_is_not_a_pair(batch):
 
 @pytest.mark.parametrize("output", [OUTPUTS[0], OUTPUTS[:3], {"logits": OUTPUTS}])
 def test_an_output_that_is_not_classes(output):
-    with pytest.raises(CampaignError, match=r"not \(N, classes\)"):
+    with pytest.raises(CampaignError, match=r"not a tensor \(N, classes\).*function"):
         Classification(BATCHES).golden(Replay(output))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (LABELS.float(), r"labels are torch\.float32"),
+        (LABELS - 1, "labels are from -1 to 1"),
+        (LABELS + 1, "labels are from 1 to 3, but the model has the classes 0 to 2"),
+    ],
+)
+def test_labels_that_are_not_classes(labels, message):
+    with pytest.raises(CampaignError, match=message):
+        Classification([(torch.zeros(4, 1), labels)]).golden(Replay(OUTPUTS))
+
+
+def test_one_logit_is_refused():
+    with pytest.raises(CampaignError, match=r"shape \(4, 1\).*threshold on the logit"):
+        Classification(BATCHES).golden(Replay(OUTPUTS[:, :1]))
+
+
+def test_a_batch_says_what_it_is():
+    batch = [torch.zeros(4, 1), torch.zeros(4, 2), "id"]
+    found = r"a list of 3: a tensor of shape \(4, 1\), a tensor of shape \(4, 2\), a str, not"
+    with pytest.raises(CampaignError, match=found):
+        Classification([batch]).golden(Replay(OUTPUTS))

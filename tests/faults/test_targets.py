@@ -4,7 +4,16 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from clipact.errors import FaultError, SelectionError
-from clipact.faults import Biases, Buffers, FixedPoint, Thresholds, Weights, population
+from clipact.faults import (
+    Biases,
+    BitFlip,
+    Buffers,
+    FixedPoint,
+    Thresholds,
+    Weights,
+    inject,
+    population,
+)
 from clipact.nn import HyReLU, SaturatedReLU
 from clipact.where import named, of_type
 
@@ -143,3 +152,14 @@ def test_thresholds_come_in_the_order_of_execution():
 
 def test_targets_print():
     assert str(Weights() | Biases(where=named("head*"))).startswith("Weights() | Biases(where=")
+
+
+def test_wrapped_models_meet_the_same_faults(model):
+    def hits(net):
+        with inject(net, BitFlip(rate=0.01), Weights(), seed=3) as record:
+            return [(fault.index, fault.bit) for fault in record]
+
+    plain = hits(model)
+    assert hits(torch.compile(model)) == plain
+    assert hits(nn.DataParallel(model)) == plain
+    assert hits(nn.DataParallel(torch.compile(model))) == plain

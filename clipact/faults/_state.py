@@ -1,0 +1,80 @@
+"""What a campaign must leave as it was: buffers, which evaluations update, are put back; the rest is compared."""
+
+import hashlib
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from clipact.faults._region import Region
+from clipact.faults._storage import storage_words, unaddressable
+from clipact.faults._tensors import TargetTensor
+
+
+class _Held(NamedTuple):
+    owner: nn.Module
+    name: str
+    buffer: Tensor | None
+    words: Tensor | None
+
+
+@final
+class Buffers:
+    """The buffers of a model as they are now, for :meth:`kept`.
+
+    Compared by their bits, since a batch norm writes its statistics past autograd's version counters. Buffers without
+    plain words (sparse, on the meta device) are put back as objects, not by value.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._held = [
+            _Held(module, name, buffer, _copy(buffer))
+            for module in model.modules()
+            for name, buffer in _buffers(module).items()
+        ]
+
+    @contextmanager
+    def kept(self) -> Generator[None]:
+        """Put every buffer back at the end of the block, whatever happens."""
+        try:
+            yield
+        finally:
+            try:
+                self._restore()
+            except BaseException:
+                self._restore()
+                raise
+
+    def _restore(self) -> None:
+        for owner, name, buffer, words in self._held:
+            buffers = _buffers(owner)
+            if buffers.get(name) is not buffer:
+                buffers[name] = buffer
+            if buffer is None or words is None:
+                continue
+            now = storage_words(buffer)
+            if not torch.equal(now, words):
+                now.copy_(words)
+
+
+def fingerprint(
+    model: nn.Module, tensors: Sequence[TargetTensor]
+) -> tuple[list[tuple[int, Region]], bytes]:
+    """Which tensors the target has and where, and a hash of the bits of these and of all parameters."""
+    found = {id(item.tensor): item.tensor for item in tensors}
+    found |= {id(p): p for p in model.parameters() if unaddressable(p) is None}
+    digest = hashlib.sha256()
+    for tensor in found.values():
+        words: Any = storage_words(tensor).cpu().numpy()
+        digest.update(words)
+    return [(id(item.tensor), item.region) for item in tensors], digest.digest()
+
+
+def _buffers(module: nn.Module) -> dict[str, Tensor | None]:
+    return module._buffers  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - named_buffers() leaves out None
+
+
+def _copy(buffer: Tensor | None) -> Tensor | None:
+    return None if buffer is None or unaddressable(buffer) else storage_words(buffer).clone()
