@@ -48,8 +48,9 @@ class Draw:
 def draw_by_rate(spaces: Sequence[BitSpace], rate: float, draw: Draw) -> list[Addresses]:
     """Hit every bit with probability ``rate``, independently.
 
-    Each tensor has streams of its own, keyed by its name: what other tensors the target has changes nothing. The
-    faults of a lower rate in the same trial are, up to half of a tensor's bits, a subset of those of a higher one.
+    Each tensor has streams of its own, keyed by its name: what other tensors the target has changes nothing. In
+    one trial, up to half of a tensor's bits, the smaller of two draws is a subset of the larger. That is nearly always the one
+    of the lower rate, not always: the two binomial counts come from one stream, but are not monotone in the rate.
     """
     streams = Streams(draw.seed, draw.trial)
     return [_draw_tensor(space, rate, streams) for space in spaces]

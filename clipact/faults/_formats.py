@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from clipact.errors import FaultError
+from clipact.faults._streams import is_integer
 
 Codes: TypeAlias = npt.NDArray[np.uint64]
 
@@ -83,7 +84,7 @@ class FixedPoint(Format):
         fraction: How many of them are behind the point, at least 0 and fewer than ``bits``.
 
     Raises:
-        FaultError: Either is out of range.
+        FaultError: Either is not an integer or out of range.
 
     Examples:
         >>> q = FixedPoint(bits=32, fraction=16)
@@ -96,6 +97,10 @@ class FixedPoint(Format):
     fraction: int = 16
 
     def __post_init__(self) -> None:
+        if not (is_integer(self.bits) and is_integer(self.fraction)):
+            raise FaultError(
+                f"FixedPoint(bits={self.bits!r}, fraction={self.fraction!r}): give integers"
+            )
         if not 2 <= self.bits <= 53:
             raise FaultError(f"FixedPoint(bits={self.bits}): a word has 2 to 53 bits")
         if not 0 <= self.fraction < self.bits:
@@ -104,10 +109,10 @@ class FixedPoint(Format):
             )
 
     def width(self, dtype: torch.dtype) -> int:
-        """``bits``, for floating-point tensors only."""
-        if not dtype.is_floating_point:
+        """``bits``, for floating-point tensors only, and not for the scales of ``float8_e8m0fnu``, which have no zero."""
+        if not dtype.is_floating_point or dtype is torch.float8_e8m0fnu:
             raise FaultError(
-                f"{self} emulates fixed point on floating-point tensors, not on {dtype}; leave that tensor out with"
+                f"{self} emulates fixed point on floating-point tensors with a sign, not on {dtype}; leave that tensor out with"
                 " where=, or use Native()"
             )
         return self.bits

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar, final
 
 import numpy as np
@@ -76,15 +77,18 @@ class BitFlip(FaultModel):
             raise FaultError(
                 f"BitFlip got rate={self.rate} and count={self.count}; give exactly one of them"
             )
-        if self.rate is not None and not 0.0 <= self.rate <= 1.0:
-            raise FaultError(f"BitFlip(rate={self.rate}): a probability per bit is from 0 to 1")
+        if self.rate is not None:
+            if isinstance(self.rate, bool) or not isinstance(self.rate, Real):
+                raise FaultError(f"BitFlip(rate={self.rate!r}): give a number")
+            object.__setattr__(self, "rate", float(self.rate))
+            if not 0.0 <= self.rate <= 1.0:
+                raise FaultError(f"BitFlip(rate={self.rate}): a probability per bit is from 0 to 1")
         if self.count is not None and (not is_integer(self.count) or self.count < 0):
             raise FaultError(f"BitFlip(count={self.count!r}): give an integer of at least 0")
 
     def __repr__(self) -> str:
-        return (
-            f"BitFlip(rate={self.rate:g})" if self.count is None else f"BitFlip(count={self.count})"
-        )
+        given = f"rate={self.rate!r}" if self.count is None else f"count={self.count}"
+        return f"BitFlip({given})"
 
     def expected(self, bits: int) -> float:
         """``rate * bits``, or the count."""
