@@ -110,10 +110,10 @@ def bootstrap_mean(values: npt.NDArray[np.float64], confidence: float = 0.95) ->
     """The mean and its percentile bootstrap interval over trials, always with the same resamples.
 
     Values that occur several times are resampled together (their counts are multinomial), which is the same bootstrap
-    and quicker for accuracies, of which there are few. Any NaN makes all three numbers NaN.
+    and quicker for accuracies, of which there are few. Any value that is not finite makes all three numbers NaN.
     """
     _check_confidence(confidence)
-    if values.size == 0 or bool(np.isnan(values).any()):
+    if values.size == 0 or not bool(np.isfinite(values).all()):
         return Interval(math.nan, math.nan, math.nan)
     unique, counts = np.unique(values, return_counts=True)
     generator = np.random.Generator(np.random.Philox(key=0))

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from clipact.errors import CampaignError, FaultError
-from clipact.faults import BitFlip, Result, Trial, compare, wilson
+from clipact.faults import BitFlip, FixedPoint, Native, Result, Trial, compare, wilson
 
 LOW, HIGH = BitFlip(rate=1e-6), BitFlip(rate=1e-4)
 
 
-def result(accuracy, *, seed=0, faults=(LOW,), due=0.0):
+def result(accuracy, *, seed=0, faults=(LOW,), due=0.0, digest="d", **kwargs):
     trials = tuple(
         Trial(
             n,
@@ -15,12 +15,14 @@ def result(accuracy, *, seed=0, faults=(LOW,), due=0.0):
             {"accuracy": float(a), "sdc": 1.0 - float(a), "due": due if n == 0 else 0.0},
             0.1,
             7,
+            f"{digest}{n}",
         )
         for fault in faults
         for n, a in enumerate(accuracy)
     )
     golden = {"accuracy": 1.0, "sdc": 0.0, "due": 0.0}
-    return Result(golden, trials, tuple(faults), len(accuracy), seed, "Weights() in Native()")
+    about = {"target": "Weights()", "format": Native(), "population": 320, "data": "60 samples"}
+    return Result(golden, trials, tuple(faults), len(accuracy), seed, **{**about, **kwargs})
 
 
 NOISE = np.random.default_rng(0).uniform(0.3, 0.9, 60)
@@ -50,7 +52,7 @@ def test_the_table_says_which_interval_is_which():
     assert "percentile bootstrap over trials" in text
     assert "Wilson" in text
     assert "BitFlip(rate=0.0001)" in text
-    assert text.splitlines()[0] == "Weights() in Native()"
+    assert text.splitlines()[0] == "Weights() in Native(): 320 bits, seed 0"
     assert str(result(NOISE)) == str(result(NOISE).summary())
 
 
@@ -89,11 +91,23 @@ def test_any_baseline_and_metric():
         (result(NOISE, seed=1), "their seed: 0 and 1"),
         (result(NOISE[:30]), "their number of trials: 60 and 30"),
         (result(NOISE, faults=(HIGH,)), "their fault models"),
+        (
+            result(NOISE, format=FixedPoint(16, 8)),
+            r"their number format: Native\(\) and FixedPoint",
+        ),
+        (result(NOISE, data="50 samples"), "their data: 60 samples and 50 samples"),
+        (result(NOISE, target="Biases()", digest="e"), r"their target: Weights\(\) and Biases"),
+        (result(NOISE, population=640), "number of bits of the target: 320 and 640"),
+        (result(NOISE, digest="e"), "faults in trial 0 of BitFlip.*: 7 flips d0 and 7 flips e0"),
     ],
 )
 def test_refuses_what_did_not_meet_the_same_faults(other, difference):
     with pytest.raises(CampaignError, match=difference):
         compare({"a": result(NOISE), "b": other})
+
+
+def test_a_target_in_other_words_with_the_same_faults_is_compared():
+    assert compare({"a": result(NOISE), "b": result(NOISE, target="Weights(where=anywhere())")})
 
 
 def test_refuses_what_cannot_be_compared():
@@ -103,3 +117,20 @@ def test_refuses_what_cannot_be_compared():
         compare({"a": result(NOISE), "b": result(NOISE)}, baseline="c")
     with pytest.raises(CampaignError, match="no metric 'loss'"):
         compare({"a": result(NOISE), "b": result(NOISE)}, metric="loss")
+
+
+def test_what_the_intervals_do_not_say():
+    flat = str(result(np.full(60, 0.5)).summary())
+    assert "all 60 trials gave the same value: an effect in fewer than about 3/60" in flat
+    assert "9 trials, fewer than 10: intervals are too narrow" in str(result(NOISE[:9]))
+    assert "trials" not in str(result(NOISE, due=0.25)).splitlines()[-1].split("Wilson")[-1]
+
+
+def test_trials_that_are_not_finite_are_counted():
+    values = NOISE.copy()
+    values[:2], values[2] = np.inf, np.nan
+    broken = result(values)
+    assert broken.summary().rows[0].not_finite["accuracy"] == 3
+    assert "3 of 60 trials not finite" in str(broken)
+    found = compare({"a": broken, "b": broken})
+    assert np.isnan(found.rows[1].difference.estimate)
