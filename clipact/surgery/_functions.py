@@ -38,6 +38,8 @@ class Function:
         values = self._values(args, kwargs)
         if issubclass(self.kind, nn.PReLU):
             return _prelu(values["weight"])
+        if issubclass(self.kind, nn.RReLU) and not values.get("training", False):
+            return nn.LeakyReLU((values.get("lower", 1 / 8) + values.get("upper", 1 / 3)) / 2)
         taken = {name: value for name, value in values.items() if name in _CONSTRUCTOR}
         return self.kind(**taken)
 

@@ -93,16 +93,40 @@ def finish(
 ) -> None:
     """Put the new modules in the place of the stand-ins: device, mode, hooks and position of what they replace."""
     modules = {name: chosen.get(name, calls[name].activation) for name in plan.modules}
+    known = _known(model, calls)
     for name, module in modules.items():
         if name in chosen:
             module.to(calls[name].device)
-            module.train(model.get_submodule(split(name)[0]).training)
+            _set_mode(model, module, calls[name], known)
         adopt_hooks(journal, module, calls[name])
     put_modules(journal, model, modules)
     put_guards(
         journal, model, {path: guard.to(calls[path].device) for path, guard in plan.guards.items()}
     )
+    for path in sorted(plan.split - plan.modules.keys()):
+        parent_path, key = split(path)
+        journal.hold(path, model.get_submodule(parent_path), key)
     number(journal, calls, chosen)
+
+
+def _known(model: nn.Module, calls: Mapping[str, Call]) -> set[int]:
+    """Modules that belong to the model, stand-ins or not."""
+    replaced = [
+        module
+        for call in calls.values()
+        if call.source.origin is Origin.MODULE
+        for module in call.activation.modules()
+    ]
+    return {id(module) for module in (*model.modules(), *replaced)}
+
+
+def _set_mode(model: nn.Module, new: nn.Module, call: Call, known: set[int]) -> None:
+    """The mode of the module that is replaced, for a function that of its caller; the model's own modules keep theirs."""
+    is_module = call.source.origin is Origin.MODULE and not call.is_output
+    mode = call.activation if is_module else model.get_submodule(call.caller)
+    for module in new.modules():
+        if id(module) not in known:
+            module.training = mode.training
 
 
 def number(journal: Journal, calls: Mapping[str, Call], chosen: Mapping[str, nn.Module]) -> None:

@@ -95,6 +95,11 @@ class Journal:
         """Set a plain attribute; unless ``checked``, it may be something else by the time it is taken back."""
         self._write(label, module.__dict__, key, value, checked=checked)
 
+    def hold(self, label: str, module: nn.Module, key: str) -> None:
+        """Change nothing, but refuse to take anything back while something else is at this place."""
+        table: dict[str, Any] = module.__dict__ if key in module.__dict__ else registered(module)
+        self._write(label, table, key, table.get(key, _MISSING))
+
     def drop_attribute(self, label: str, module: nn.Module, key: str) -> None:
         """Remove a plain attribute."""
         self._write(label, module.__dict__, key, _MISSING)

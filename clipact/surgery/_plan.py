@@ -1,7 +1,7 @@
 """Decide which module goes where, and which containers must be rewritten for it."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import final
 
@@ -24,11 +24,13 @@ class Plan:
         guards: Path of a layer -> module for its output.
         targets: Path of a container that is rewritten -> for each of its calls, by name, the path of the child that
             serves it, relative to the container.
+        split: Paths of what was called several times, until its further calls were sent to children of their own.
     """
 
     modules: dict[str, nn.Module] = field(default_factory=dict)
     guards: dict[str, nn.Module] = field(default_factory=dict)
     targets: dict[str, dict[str, str]] = field(default_factory=dict)
+    split: set[str] = field(default_factory=set[str])
 
 
 def make_plan(
@@ -69,6 +71,7 @@ def make_plan(
             plan.targets.setdefault(call.caller, {})[call.name] = call.name.removeprefix(
                 f"{call.caller}."
             )
+    plan.split.update(_split(served))
     return plan
 
 
@@ -98,6 +101,13 @@ def shared_plan(
             return None
         result.update({call.name: first for call in group})
     return result
+
+
+def _split(served: list[Call]) -> Iterator[str]:
+    """Paths at which only the first of several calls stays."""
+    for call in served:
+        if call.source.is_path and call.name != call.source.name:
+            yield call.source.name
 
 
 def _by_source(calls: Mapping[str, Call]) -> dict[Source, list[Call]]:

@@ -48,6 +48,7 @@ def rewrite(
             "it is called in several ways, with different arguments that are not tensors"
         )
     programs: list[Program] = []
+    settings: list[Any] = []
     for training in (False, True):
         traced = trace(container, arguments[0], training=training)
         nodes = _activation_nodes(traced.graph, container, kinds)
@@ -56,11 +57,20 @@ def rewrite(
             raise UntraceableError(
                 f"{mode}tracing sees {len(nodes)} activation calls, the example made {len(calls)}"
             )
+        settings.append([_settings(node) for node, _ in nodes])
+        if settings[-1] != settings[0]:
+            raise UntraceableError("an activation function has other settings in training mode")
         for node, call in zip(nodes, calls, strict=True):
             if call.name in targets:
                 _redirect(traced.graph, node, targets[call.name], in_place=call.in_place)
         programs.append(_program(path or type(container).__name__, traced))
     return programs[0], programs[1]
+
+
+def _settings(node: fx.Node) -> tuple[Any, ...]:
+    """The arguments of an activation call that are plain values."""
+    given = (*node.args, *node.kwargs.items())
+    return tuple(repr(value) for value in given[1:] if not isinstance(value, fx.Node))
 
 
 def _sequence(recorder: Recorder, path: str) -> list[Call]:

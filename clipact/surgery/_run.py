@@ -8,6 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from clipact.errors import SurgeryError
+from clipact.surgery._buffers import kept_buffers
+from clipact.surgery._randomness import kept_randomness
+
 __all__ = ["Example", "evaluating", "run_once"]
 
 Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
@@ -28,15 +32,20 @@ def evaluating(model: nn.Module) -> Generator[None]:
 
 
 def run_once(model: nn.Module, example: Example) -> Any:
-    """The model's output for a copy of the example: eval mode, no gradients, random state as before.
+    """The model's output for a copy of the example: eval mode, no gradients; buffers and random states are afterwards as before.
 
     Args:
         model: Any module.
         example: One tensor, a tuple of positional arguments, or a mapping of keyword arguments.
+
+    Raises:
+        SurgeryError: The example is none of these.
     """
     args, kwargs = _arguments(example)
     with ExitStack() as stack:
         stack.enter_context(evaluating(model))
+        stack.enter_context(kept_buffers(model))
+        stack.enter_context(kept_randomness())
         stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(model)))
         stack.enter_context(_no_fused_attention())
         return model(*args, **kwargs)
@@ -44,6 +53,11 @@ def run_once(model: nn.Module, example: Example) -> Any:
 
 def _arguments(example: Example) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments; tensors are cloned, since some models overwrite their input."""
+    if not isinstance(example, Tensor | tuple | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not be typed
+        raise SurgeryError(
+            f"the example is of type {type(example).__name__}; it must be a tensor, a tuple of positional arguments, or a "
+            "mapping of keyword arguments"
+        )
     copy: Any = pytree.tree_map_only(Tensor, torch.clone, example)
     if isinstance(example, Mapping):
         return (), {key: copy[key] for key in example} if copy is not example else _cloned(example)

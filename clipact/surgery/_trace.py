@@ -1,24 +1,24 @@
 """Trace the forward of one container, its children as leaves, for any input that looks like the example."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 from torch.utils import _pytree as pytree
 
+from clipact.surgery._ambient import ambient, refused_regions, surroundings
 from clipact.surgery._call import TENSOR
 from clipact.surgery._factories import is_symbol, traced_factories
 from clipact.surgery._program import RewrittenForward
+from clipact.surgery._randomness import kept_randomness
+from clipact.surgery._symbols import TensorSymbol, UntraceableError, symbols_as_tensors
 from clipact.surgery._unchanged import unchanged
 
 __all__ = ["Trace", "UntraceableError", "trace"]
-
-
-class UntraceableError(Exception):
-    """Why a container cannot be traced; becomes part of a SurgeryError."""
 
 
 @final
@@ -47,22 +47,57 @@ def trace(
     Raises:
         UntraceableError: With the reason.
     """
+    traced = _trace(container, arguments, training=training, plain=True)
+    other = _trace(container, arguments, training=training, plain=False)
+    if traced.graph.python_code("self").src != other.graph.python_code("self").src:
+        raise UntraceableError(
+            "what it does depends on the training mode of a child, on gradients being on or on autocast"
+        )
+    return traced
+
+
+def _trace(
+    container: nn.Module,
+    arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    *,
+    training: bool,
+    plain: bool,
+) -> Trace:
+    """Trace with descendants in the container's mode, gradients and no autocast, or the opposite of all three."""
     root = _traceable(container, training=training)
     tracer = _ContainerTracer(arguments)
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices), unchanged(container) as changes:
+    with _undone(container) as (changes, drawn), surroundings(plain=plain):
         for module in container.modules():
-            module.training = training
+            module.training = training if plain or module is container else not training
+        root.training = training
         try:
-            with traced_factories(tracer):
+            with traced_factories(tracer), refused_regions(), symbols_as_tensors():
+                tracer.surroundings = ambient()
                 graph = tracer.trace(root)
+        except UntraceableError:
+            raise
         except Exception as error:
-            raise UntraceableError(
-                f"{type(error).__name__}: {str(error).splitlines()[0]}"
-            ) from error
+            reason = next(iter(str(error).splitlines()), "")
+            raise UntraceableError(f"{type(error).__name__}: {reason}") from error
         if found := changes():
             raise UntraceableError(f"its forward changes or creates {', '.join(found)}")
+        if drawn():
+            raise UntraceableError("its forward draws random numbers from Python or NumPy")
     return Trace(graph, tracer.signature, tracer.fixed, tracer.required)
+
+
+@contextmanager
+def _undone(
+    container: nn.Module,
+) -> Generator[tuple[Callable[[], list[str]], Callable[[], bool]]]:
+    """Put back the container's attributes and every random state."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with (
+        torch.random.fork_rng(devices=devices),
+        kept_randomness() as drawn,
+        unchanged(container) as changes,
+    ):
+        yield changes, drawn
 
 
 def _traceable(container: nn.Module, *, training: bool) -> nn.Module:
@@ -79,16 +114,6 @@ def _traceable(container: nn.Module, *, training: bool) -> nn.Module:
     return root
 
 
-class _TensorProxy(fx.Proxy):
-    """Stands for an argument that is a tensor, also where code asks ``isinstance(x, Tensor)``."""
-
-    _is_param = False  # asked by isinstance(x, nn.Parameter)
-
-    @property
-    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride] - that is the trick
-        return Tensor
-
-
 @final
 class _ContainerTracer(fx.Tracer):
     """Traces with tensors of the example as symbols and everything else in it as constants."""
@@ -100,7 +125,20 @@ class _ContainerTracer(fx.Tracer):
         self.fixed: list[tuple[str, Any]] = []
         self.required: list[str] = []
         self.signature = inspect.Signature()
+        self.surroundings = ambient()
         self._arguments = arguments
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        """Every call of a graph runs in the modes of torch in which the graph does.
+
+        Raises:
+            UntraceableError: The forward is in another mode by now.
+        """
+        if ambient() != self.surroundings:
+            raise UntraceableError(
+                "part of it runs in a gradient, inference or autocast mode that it sets itself"
+            )
+        return super().create_node(*args, **kwargs)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002 - fx's signature
         """Every child."""
@@ -134,7 +172,7 @@ class _ContainerTracer(fx.Tracer):
 
     def _unpack(self, name: str, proxy: Any, value: Any) -> Any:
         if value is TENSOR:
-            return _TensorProxy(proxy.node, self)
+            return TensorSymbol(proxy.node, self)
         if isinstance(value, dict):
             self.fixed.append((f"list({name})", list(value)))
             return {
