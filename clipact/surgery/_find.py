@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from clipact.surgery._call import Call
 from clipact.surgery._guard import refuse_unfit
-from clipact.surgery._kinds import ACTIVATIONS
+from clipact.surgery._kinds import ACTIVATIONS, as_kinds
 from clipact.surgery._recording import recording
 from clipact.surgery._run import Example, run_once
 from clipact.surgery._site import Site, Sites
@@ -45,6 +45,7 @@ def find_sites(model: nn.Module, example: Example, *, kinds: Kinds = ACTIVATIONS
         1     ReLU  (1, 8, 6, 6)  1
     """
     refuse_unfit(model)
+    kinds = as_kinds(kinds)
     with recording(model, kinds) as recorder:
         run_once(model, example)
         hidden = unseen(model, recorder, kinds)
@@ -91,5 +92,6 @@ def watch(
             on_site(call.name, call.kind, output)
 
     refuse_unfit(model)
+    kinds = as_kinds(kinds)
     with recording(model, kinds, show):
         yield

@@ -34,6 +34,7 @@ class Frames:
 
     def __init__(self) -> None:
         self._stack: list[Frame] = []
+        self._depths: list[int] = []
 
     def __bool__(self) -> bool:
         return bool(self._stack)
@@ -51,8 +52,13 @@ class Frames:
     def push(self, path: str, *, opaque: bool) -> None:
         """A module starts to run."""
         if not path:
-            self._stack.clear()  # left over from a forward that raised
+            self._depths.append(len(self._stack))
         self._stack.append(Frame(path, opaque=opaque))
+
+    def end_root(self) -> None:
+        """The model itself ends, by an exception or not; what its forward left on the stack goes."""
+        if self._depths:
+            del self._stack[self._depths.pop() :]
 
     def pop(self, path: str) -> Frame:
         """It ends; so do those above it, whose forward raised and whose caller caught that."""

@@ -1,12 +1,13 @@
 """Which modules count as activations, and which are layers whose output is meant."""
 
-from typing import Final
+from typing import Any, Final
 
 from torch import nn
 
+from clipact.errors import SurgeryError
 from clipact.nn import Activation
 
-__all__ = ["ACTIVATIONS", "is_replaceable"]
+__all__ = ["ACTIVATIONS", "as_kinds", "is_replaceable"]
 
 ACTIVATIONS: Final[tuple[type[nn.Module], ...]] = (
     nn.ReLU,
@@ -45,6 +46,19 @@ _BOUNDED: Final[tuple[type[nn.Module], ...]] = (
     nn.Softsign,
     nn.Threshold,
 )
+
+
+def as_kinds(kinds: Any) -> tuple[type[nn.Module], ...]:
+    """One class, or several, as a tuple.
+
+    Raises:
+        SurgeryError: Something is no module class.
+    """
+    given: tuple[Any, ...] = tuple(kinds) if isinstance(kinds, tuple | list) else (kinds,)
+    for kind in given:
+        if not isinstance(kind, type) or not issubclass(kind, nn.Module):
+            raise SurgeryError(f"kinds holds {kind!r}; it must be a tuple of nn.Module classes")
+    return given
 
 
 def is_replaceable(module: nn.Module) -> bool:

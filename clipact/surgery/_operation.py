@@ -10,7 +10,7 @@ from clipact.surgery._journal import Journal
 from clipact.surgery._plan import Plan, make_plan, shared_plan
 from clipact.surgery._programs import Programs, make_programs
 from clipact.surgery._record import Recorder
-from clipact.surgery._run import Example
+from clipact.surgery._run import Example, run_once
 from clipact.surgery._verify import difference
 
 __all__ = ["Operation"]
@@ -62,10 +62,19 @@ class Operation:
                 journal.undo()
                 plan = self._more_faithful(journal, chosen)
             finish(journal, self._model, self._recorder.calls, plan, chosen)
+            self._try_out()
         except BaseException:
             journal.undo()
             raise
         return journal, chosen
+
+    def _try_out(self) -> None:
+        try:
+            run_once(self._model, self._example)
+        except Exception as error:
+            raise SurgeryError(
+                f"with the new modules the model fails on the example: {type(error).__name__}: {error}. It was left as it was"
+            ) from error
 
     def _more_faithful(self, journal: Journal, chosen: dict[str, nn.Module]) -> Plan:
         """Install the plan that also rewrites containers which use what an activation overwrote."""

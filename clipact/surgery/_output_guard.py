@@ -53,6 +53,10 @@ def attach_output(model: nn.Module, path: str, guard: nn.Module, child: str = _C
     refuse_unfit(model)
     if not isinstance(guard, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not be typed
         raise SurgeryError(f"the guard is a {type(guard).__name__}; it must be an nn.Module")
+    if not child or "." in child:
+        raise SurgeryError(
+            f"the guard cannot be called {child!r}; a child's name is not empty and has no dots"
+        )
     journal = Journal()
     layer = dict(model.named_modules(remove_duplicate=False)).get(path)
     if layer is None:

@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from clipact.errors import SurgeryError
+
 __all__ = ["first_tensor", "map_first"]
 
 
@@ -27,9 +29,18 @@ def first_tensor(output: Any) -> Tensor | None:
 
 
 def map_first(output: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """The same output with ``function`` applied to its :func:`first_tensor`; the output itself is not modified."""
+    """The same output with ``function`` applied to its :func:`first_tensor`; the output itself is not modified.
+
+    Raises:
+        SurgeryError: There is none.
+    """
     if isinstance(output, Tensor):
         return function(output)
+    if first_tensor(output) is None:
+        raise SurgeryError(
+            f"an output of type {type(output).__name__} cannot be guarded: no tensor with dimensions is found in it; guard "
+            "the layer that computes it"
+        )
     if isinstance(output, PackedSequence):
         return output._replace(data=function(output.data))
     if isinstance(output, Mapping):

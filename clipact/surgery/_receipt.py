@@ -32,7 +32,8 @@ class Receipt:
         """Undo the change: the same modules, functions, hooks and attributes as before, in the same order.
 
         Only the change is undone: weights that were trained or moved since stay as they are, and modules that return
-        are in the training mode of their parent if that was changed since.
+        are in the training mode of their parent if that was changed since. Modules
+        that return have the dtype and device they left with: convert or move the model again if it was meanwhile.
 
         Raises:
             SurgeryError: Restored before, or a later change lies on top; the model is left as it is.

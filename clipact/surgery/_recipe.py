@@ -11,9 +11,22 @@ from clipact.nn import Activation
 from clipact.surgery._call import Call
 from clipact.surgery._site import Site
 
-__all__ = ["Recipe", "new_modules"]
+__all__ = ["Recipe", "new_modules", "refuse_class"]
 
 Recipe = Callable[[Site], nn.Module]
+
+
+def refuse_class(recipe: Any) -> None:
+    """A module class is no recipe: it would take the site for its first setting.
+
+    Raises:
+        SurgeryError: It is one.
+    """
+    if isinstance(recipe, type) and issubclass(recipe, nn.Module):
+        raise SurgeryError(
+            f"the recipe is the class {recipe.__name__}; pass a function of the site, such as "
+            f"lambda site: {recipe.__name__}(...)"
+        )
 
 
 def new_modules(recipe: Recipe, chosen: Sequence[tuple[Site, Call]]) -> dict[str, nn.Module]:

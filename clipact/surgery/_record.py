@@ -69,6 +69,10 @@ class Recorder(TorchFunctionMode):
             marked = pytree.tree_map_only(Tensor, lambda _: TENSOR, (args, kwargs))
             self.arguments.setdefault(path, []).append(marked)
 
+    def end(self, *_: Any) -> None:
+        """Forward hook of the model itself, called after an exception too."""
+        self._frames.end_root()
+
     def leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Forward hook of every module."""
         path = self._paths[id(module)]

@@ -41,6 +41,7 @@ def recording(
             before = module.register_forward_pre_hook(recorder.enter, with_kwargs=True)
             stack.callback(before.remove)
             stack.callback(module.register_forward_hook(recorder.leave).remove)
+        stack.callback(model.register_forward_hook(recorder.end, always_call=True).remove)
         stack.enter_context(recorder)
         yield recorder
 

@@ -5,10 +5,10 @@ from torch import nn
 from clipact.errors import SelectionError
 from clipact.surgery._find import Kinds, site_of
 from clipact.surgery._guard import refuse_unfit
-from clipact.surgery._kinds import ACTIVATIONS
+from clipact.surgery._kinds import ACTIVATIONS, as_kinds
 from clipact.surgery._operation import Operation
 from clipact.surgery._receipt import Receipt
-from clipact.surgery._recipe import Recipe, new_modules
+from clipact.surgery._recipe import Recipe, new_modules, refuse_class
 from clipact.surgery._recording import recording
 from clipact.surgery._run import Example, run_once
 from clipact.surgery._unseen import unseen
@@ -64,6 +64,8 @@ def replace_activations(
         ReLU()
     """
     refuse_unfit(model)
+    refuse_class(recipe)
+    kinds = as_kinds(kinds)
     output = run_once(model, example)
     with recording(model, kinds) as recorder:
         run_once(model, example)
