@@ -38,11 +38,13 @@ class Moments:
     @classmethod
     def of(cls, samples: Tensor) -> "Moments":
         """Statistics over the first axis of ``samples`` of shape ``(N, …)``, ``N > 0``."""
-        wide = samples.to(torch.promote_types(samples.dtype, torch.float32))
-        variance, mean = torch.var_mean(wide, 0, correction=0)
-        return cls(
-            samples.shape[0], samples.amax(0), samples.amin(0), mean, variance * samples.shape[0]
-        )
+        # Reductions over the first axis of a contiguous matrix are several times faster than over any other layout.
+        flat = samples.contiguous().flatten(1)
+        wide = flat.to(torch.promote_types(samples.dtype, torch.float32))
+        mean = wide.mean(0)
+        deviation = (wide - mean).square_().sum(0)
+        values = (flat.amax(0), flat.amin(0), mean, deviation)
+        return cls(samples.shape[0], *(value.view(samples.shape[1:]) for value in values))
 
     def __or__(self, other: "Moments") -> "Moments":
         """Statistics of both sets of samples together."""

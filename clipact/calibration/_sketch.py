@@ -42,8 +42,10 @@ class QuantileSketch:
     def add(self, values: Tensor) -> None:
         """Count values of shape ``(rows, n)``."""
         rows = values.shape[0]
-        offsets = torch.arange(rows, device=values.device).unsqueeze(1) * BUCKETS
-        keys = (_bucket(values) + offsets).reshape(-1)
+        keys = _bucket(values)
+        if rows > 1:
+            keys = keys + torch.arange(rows, device=values.device).unsqueeze(1) * BUCKETS
+        keys = keys.reshape(-1)
         self.counts += torch.bincount(keys, minlength=rows * BUCKETS).view(rows, BUCKETS)
 
     def quantile(self, q: float) -> Tensor:
@@ -56,8 +58,10 @@ class QuantileSketch:
 def _bucket(values: Tensor) -> Tensor:
     """Bucket of each value: 0 for the most negative, ``_HALF`` for zero."""
     bits = values.to(torch.float32).contiguous().view(torch.int32)
-    size = ((bits & 0x7FFFFFFF) >> _SHIFT).to(torch.int64).sub_(_SMALLEST - 1).clamp_(0, _HALF)
-    return torch.where(bits < 0, _HALF - size, _HALF + size)
+    size = (bits & 0x7FFFFFFF).bitwise_right_shift_(_SHIFT).sub_(_SMALLEST - 1).clamp_(0, _HALF)
+    return size.mul_((bits >> 31).mul_(2).add_(1)).add_(
+        _HALF
+    )  # bits >> 31 is -1 for negative values
 
 
 def _value(bucket: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from clipact import faults, methods
 from clipact.cli._data import Data, DatasetName, batches, load
 from clipact.cli._train import small_cnn, train
 
+CALIBRATION = 5000  # training images that are profiled
 RATES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
 METHODS: Mapping[str, methods.Method | None] = {
     "unprotected": None,
@@ -83,7 +84,8 @@ def run(plan: Plan, say: Callable[[str], None]) -> Outcome:
     model = _trained(plan, data)
     trained = time.perf_counter() - start
     say(f"trained on {data.name}: {len(data.train[0]):,} images in {trained:.0f} s")
-    calibration = batches(data.train, 256)
+    images, labels = data.train
+    calibration = batches((images[:CALIBRATION], labels[:CALIBRATION]), 256)
     evaluation = faults.Classification(batches(data.test, 1000))
     results: dict[str, dict[str, faults.Result]] = {name: {} for name in FORMATS}
     for method_name, method in METHODS.items():
