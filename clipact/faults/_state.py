@@ -18,6 +18,7 @@ class _Held(NamedTuple):
     name: str
     buffer: Tensor | None
     words: Tensor | None
+    before: Tensor | None
 
 
 @final
@@ -30,7 +31,7 @@ class Buffers:
 
     def __init__(self, model: nn.Module) -> None:
         self._held = [
-            _Held(module, name, buffer, _copy(buffer))
+            _hold(module, name, buffer)
             for module in model.modules()
             for name, buffer in _buffers(module).items()
         ]
@@ -48,15 +49,12 @@ class Buffers:
                 raise
 
     def _restore(self) -> None:
-        for owner, name, buffer, words in self._held:
+        for owner, name, buffer, words, before in self._held:
             buffers = _buffers(owner)
             if buffers.get(name) is not buffer:
                 buffers[name] = buffer
-            if buffer is None or words is None:
-                continue
-            now = storage_words(buffer)
-            if not torch.equal(now, words):
-                now.copy_(words)
+            if words is not None and before is not None and not torch.equal(words, before):
+                words.copy_(before)
 
 
 def fingerprint(
@@ -76,5 +74,8 @@ def _buffers(module: nn.Module) -> dict[str, Tensor | None]:
     return module._buffers  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - named_buffers() leaves out None
 
 
-def _copy(buffer: Tensor | None) -> Tensor | None:
-    return None if buffer is None or unaddressable(buffer) else storage_words(buffer).clone()
+def _hold(owner: nn.Module, name: str, buffer: Tensor | None) -> _Held:
+    if buffer is None or unaddressable(buffer):
+        return _Held(owner, name, buffer, None, None)
+    words = storage_words(buffer)
+    return _Held(owner, name, buffer, words, words.clone())
