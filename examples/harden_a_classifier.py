@@ -1,6 +1,11 @@
-"""Harden a torchvision ResNet against bit flips in its weights.
+"""Harden a torchvision ResNet-18 against bit flips in its weights and biases (Q15.16 fixed point).
 
-@@RESULT@@
+    bit error rate   as trained   hardened   difference, paired 95 % interval (mean of 40 trials)
+    0                    99.0 %     99.0 %
+    1e-7                 44.2 %     98.9 %   +54.8 points [+42.3, +66.3]
+    1e-6                  9.4 %     98.6 %   +89.2 points [+88.3, +90.0]
+    1e-5                  9.7 %     83.4 %   +73.6 points [+70.1, +76.6]
+397 held-out scikit-learn digits; 4 min 40 s on 2 busy CPU cores, torch 2.14.1.
 """
 
 import torch
@@ -17,8 +22,7 @@ digits = load_digits()
 images = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 8 - 1
 images = F.interpolate(images, size=32, mode="bilinear").repeat(1, 3, 1, 1)
 labels = torch.tensor(digits.target)
-order = torch.randperm(len(images))
-train, test = order[:1400], order[1400:]
+train, test = torch.randperm(len(images)).split([1400, 397])
 
 # A model you trained; here a small training run stands in for it.
 model = torchvision.models.resnet18(num_classes=10).to(memory_format=torch.channels_last)

@@ -17,24 +17,25 @@ class _Held(NamedTuple):
     owner: nn.Module
     name: str
     buffer: Tensor | None
-    words: Tensor | None
-    before: Tensor | None
 
 
 @final
 class Buffers:
     """The buffers of a model as they are now, for :meth:`kept`.
 
-    Compared by their bits, since a batch norm writes its statistics past autograd's version counters. Buffers without
+    Buffers without
     plain words (sparse, on the meta device) are put back as objects, not by value.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self._held = [
-            _hold(module, name, buffer)
+            _Held(module, name, buffer)
             for module in model.modules()
             for name, buffer in _buffers(module).items()
         ]
+        plain = [b for _, _, b in self._held if b is not None and unaddressable(b) is None]
+        self._words = [storage_words(buffer) for buffer in plain]
+        self._before = [words.clone() for words in self._words]
 
     @contextmanager
     def kept(self) -> Generator[None]:
@@ -49,12 +50,14 @@ class Buffers:
                 raise
 
     def _restore(self) -> None:
-        for owner, name, buffer, words, before in self._held:
+        for owner, name, buffer in self._held:
             buffers = _buffers(owner)
             if buffers.get(name) is not buffer:
                 buffers[name] = buffer
-            if words is not None and before is not None and not torch.equal(words, before):
-                words.copy_(before)
+        if (
+            self._words
+        ):  # written back unseen: comparing first would wait for the device at every buffer
+            torch._foreach_copy_(self._words, self._before)  # pyright: ignore[reportPrivateUsage] - no public name
 
 
 def fingerprint(
@@ -72,10 +75,3 @@ def fingerprint(
 
 def _buffers(module: nn.Module) -> dict[str, Tensor | None]:
     return module._buffers  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - named_buffers() leaves out None
-
-
-def _hold(owner: nn.Module, name: str, buffer: Tensor | None) -> _Held:
-    if buffer is None or unaddressable(buffer):
-        return _Held(owner, name, buffer, None, None)
-    words = storage_words(buffer)
-    return _Held(owner, name, buffer, words, words.clone())
