@@ -35,7 +35,6 @@ for _ in range(5):
         loss.backward()
         optimizer.step()
         schedule.step()
-model.eval()
 
 
 def measure(name: str) -> faults.Result:
@@ -54,7 +53,7 @@ def measure(name: str) -> faults.Result:
 
 
 plain = measure("as trained")
-receipt = ca.protect(model, ca.methods.ClipToZero(output_guard=True), [images[train]])
+ca.protect(model, ca.methods.ClipToZero(output_guard=True), [images[train]])
 print(
     f"\nprotected: {len(receipt.changes)} activation calls, {len(ca.thresholds(model))} thresholds"
 )

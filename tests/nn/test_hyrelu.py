@@ -1,4 +1,3 @@
-
 from clipact.nn import HyReLU
 
 
