@@ -1,9 +1,11 @@
 """Harden a torchvision ResNet-18 against bit flips in its weights and biases (Q15.16 fixed point).
+
     bit error rate   as trained   hardened   difference, paired 95 % interval (mean of 40 trials)
     0                    99.0 %     99.0 %
     1e-7                 44.2 %     98.9 %   +54.8 points [+42.3, +66.3]
     1e-6                  9.4 %     98.6 %   +89.2 points [+88.3, +90.0]
     1e-5                  9.7 %     83.4 %   +73.6 points [+70.1, +76.6]
+
 397 held-out scikit-learn digits; 4 min 40 s on 2 busy CPU cores, torch 2.14.1.
 """
 
@@ -35,26 +37,17 @@ for _ in range(5):
         optimizer.step()
         schedule.step()
 
-
-def measure(name: str) -> faults.Result:
-    """Accuracy of the model as it is now, under bit flips in all its weights and biases."""
-    campaign = faults.Campaign(
-        model,
-        faults.Classification([(images[test], labels[test])]),
-        fault=[faults.BitFlip(rate=rate) for rate in (1e-7, 1e-6, 1e-5)],
-        target=faults.Weights() | faults.Biases(),
-        trials=40,
-        format=faults.FixedPoint(bits=32, fraction=16),
-    )
-    result = campaign.run()
-    print(f"\n{name}\n{result.summary()}")
-    return result
-
-
-plain = measure("as trained")
-ca.protect(model, ca.methods.ClipToZero(output_guard=True), [images[train]])
-print(
-    f"\nprotected: {len(receipt.changes)} activation calls, {len(ca.thresholds(model))} thresholds"
+campaign = faults.Campaign(
+    model,
+    faults.Classification([(images[test], labels[test])]),
+    fault=[faults.BitFlip(rate=rate) for rate in (1e-7, 1e-6, 1e-5)],
+    target=faults.Weights() | faults.Biases(),
+    trials=40,
+    format=faults.FixedPoint(bits=32, fraction=16),
 )
-hardened = measure("hardened")
-print(f"\n{faults.compare({'as trained': plain, 'hardened': hardened})}")
+plain = campaign.run()
+receipt = ca.protect(model, ca.methods.ClipToZero(output_guard=True), [images[train]])
+print(f"protected: {len(receipt.changes)} activation calls")
+hardened = campaign.run()  # the same faults again
+for found in (plain, hardened, faults.compare({"as trained": plain, "hardened": hardened})):
+    print(f"\n{found}")
