@@ -18,6 +18,7 @@ from clipact.faults._evaluation import Evaluation, GoldenRun
 from clipact.faults._formats import FixedPoint, Format, Native
 from clipact.faults._inject import inject
 from clipact.faults._models import BitFlip, FaultModel
+from clipact.faults._outputs import Outputs
 from clipact.faults._record import Fault, FaultRecord
 from clipact.faults._result import Result, Trial
 from clipact.faults._statistics import Interval, sample_size, wilson
@@ -49,6 +50,7 @@ __all__ = [
     "GoldenRun",
     "Interval",
     "Native",
+    "Outputs",
     "Result",
     "Summary",
     "SummaryRow",

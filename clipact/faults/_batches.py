@@ -61,10 +61,12 @@ def check_labels(labels: Tensor, classes: int) -> None:
         )
 
 
-def checksum_inputs(inputs: Tensor | Mapping[str, Any]) -> int:
-    """Of every tensor among the inputs."""
-    values: list[Any] = [inputs] if isinstance(inputs, Tensor) else list(inputs.values())
-    return checksum([value for value in values if isinstance(value, Tensor)])
+def tensors_of(inputs: Any) -> list[Tensor]:
+    """Every tensor among a model's inputs."""
+    if isinstance(inputs, Tensor):
+        return [inputs]
+    values: Iterable[Any] = inputs.values() if isinstance(inputs, Mapping) else inputs
+    return [value for value in values if isinstance(value, Tensor)]
 
 
 def checksum(tensors: Iterable[Tensor]) -> int:

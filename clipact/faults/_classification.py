@@ -1,23 +1,24 @@
 """The evaluation of a classifier: accuracy, silent data corruption, detected unrecoverable errors."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clipact.errors import CampaignError
-from clipact.faults._batches import check_labels, checksum, checksum_inputs, describe, split
-from clipact.faults._evaluation import Evaluation, GoldenRun, Metrics
-from clipact.surgery import evaluating
+from clipact.faults._batched import BatchedEvaluation, Judgement
+from clipact.faults._batches import check_labels, describe, split
+from clipact.faults._loading import Batch
 
 _NO_PREDICTION = -1
 
 
 @final
 @dataclass(frozen=True)
-class Classification(Evaluation):
+class Classification(BatchedEvaluation):
     """Accuracy, SDC and DUE of a classifier on labelled batches.
 
     ``accuracy`` is the share of samples whose top-1 class is the label, ``sdc`` (silent data corruption) the share
@@ -25,116 +26,90 @@ class Classification(Evaluation):
     has a NaN or ±inf. They may overlap: a sample can be both SDC and DUE. A sample whose output has a NaN has no top-1 class, so
     it is wrong and differs from a golden one that has; with ±inf only, the top-1 class counts as usual.
 
+    With a ``margin`` each SDC is also ``critical`` or ``tolerable``: critical where the new top-1 class leads the golden one
+    by more than the margin in softmax probability, so that a threshold on confidence would not notice, or where there is no
+    top-1 class; tolerable otherwise.
+
     The model runs in eval mode without gradients; each module is in its own mode again afterwards.
 
     Args:
         loader: Batches ``(inputs, labels)``, the same in the same order every time: inputs a tensor or a mapping of
             keyword arguments, labels integers from 0 of shape ``(N,)``; the model's output is of shape
-            ``(N, classes)`` with two classes or more. The model gets a copy of the inputs.
+            ``(N, classes)`` with two classes or more. The model gets a copy of the inputs. Up to 1 GiB of batches is
+            read once and kept in memory.
         device: Where inputs go; the device of the model's first parameter if None.
+        margin: Least lead of a critical SDC in softmax probability, from 0 to 1; None to tell no difference.
 
     Raises:
-        CampaignError: When run: the loader is empty, its data is not that of the golden run (shuffled, augmented at
-            random, used up), batches or outputs have other shapes, or labels are not classes.
+        CampaignError: When run: the loader is empty, its data is not the same twice (shuffled, augmented at
+            random), batches or outputs have other shapes, or labels are not classes; at once: a margin out of range.
 
     Examples:
         >>> batches = [(torch.eye(3), torch.tensor([0, 1, 1]))]
-        >>> Classification(batches).golden(nn.Identity()).metrics
+        >>> Classification(batches).golden(torch.nn.Identity()).metrics
         {'accuracy': 0.666..., 'sdc': 0.0, 'due': 0.0}
     """
 
     loader: Iterable[Any]
     device: torch.device | str | None = field(default=None, kw_only=True)
+    margin: float | None = field(default=None, kw_only=True)
 
-    def golden(self, model: nn.Module) -> GoldenRun:
-        """Run the fault-free model."""
-        seen = _run(self, model)
-        if not seen.labels.numel():
-            raise CampaignError("the loader gave no sample, so there is nothing to classify")
-        samples = seen.labels.numel()
-        data = f"{samples} samples with labels {checksum([seen.labels]):08x}"
-        return _GoldenClassification(self, seen, seen.metrics(seen), data)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """One run: per sample the label, the top-1 class and whether the output is finite; a checksum per batch."""
-
-    labels: Tensor
-    top1: Tensor
-    finite: Tensor
-    checksums: tuple[int, ...]
-
-    def metrics(self, golden: "_Seen") -> Metrics:
-        return {
-            "accuracy": _share(self.top1 == self.labels),
-            "sdc": _share(self.top1 != golden.top1),
-            "due": _share(~self.finite),
-        }
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _GoldenClassification(GoldenRun):
-    evaluation: Classification
-    seen: _Seen
-    metrics: Metrics
-    data: str
-
-    def evaluate(self, model: nn.Module) -> Metrics:
-        now = _run(self.evaluation, model)
-        if not torch.equal(now.labels, self.seen.labels):
+    def __post_init__(self) -> None:
+        margin: Any = self.margin
+        if margin is not None and not (isinstance(margin, Real) and 0.0 <= margin <= 1.0):
             raise CampaignError(
-                f"the loader gave {now.labels.numel()} labels that are not the {self.seen.labels.numel()} of the golden"
-                " run in the same order; use shuffle=False, and a loader that can be run through again"
+                f"margin={margin!r}: give a lead in probability from 0 to 1, as margin=0.2, or None"
             )
-        if now.checksums != self.seen.checksums:
-            raise CampaignError(
-                "the loader gave the labels of the golden run with other inputs; turn random augmentation and shuffling"
-                " off"
-            )
-        return now.metrics(self.seen)
 
+    def split(self, batch: Any) -> Batch:
+        """See :class:`BatchedEvaluation`."""
+        return Batch(*split(batch))
 
-def _run(evaluation: Classification, model: nn.Module) -> _Seen:
-    device = evaluation.device
-    if device is None:
-        first = next(model.parameters(), None)
-        device = None if first is None else first.device
-    parts: list[tuple[Tensor, Tensor, Tensor, int]] = []
-    with evaluating(model):
-        for batch in evaluation.loader:
-            inputs, labels = split(batch)
-            read = checksum_inputs(inputs)
-            output = _output(model, inputs, device, len(labels))
-            check_labels(labels, output.shape[1])
-            missing = output.isnan().any(dim=1)
-            top1 = output.argmax(dim=1).masked_fill(missing, _NO_PREDICTION).cpu()
-            finite = output.isfinite().all(dim=1).cpu()
-            parts.append((labels.detach().cpu().long(), top1, finite, read))
-    empty = torch.empty(0, dtype=torch.long)
-    return _Seen(
-        labels=torch.cat([empty, *(part[0] for part in parts)]),
-        top1=torch.cat([empty, *(part[1] for part in parts)]),
-        finite=torch.cat([empty.bool(), *(part[2] for part in parts)]),
-        checksums=tuple(part[3] for part in parts),
-    )
+    def reference(self, output: Any, batch: Batch) -> Tensor:
+        """The top-1 classes."""
+        logits = _logits(output, batch)
+        check_labels(_labels(batch), logits.shape[1])
+        return _top1(logits)
 
-
-def _output(
-    model: nn.Module,
-    inputs: Tensor | Mapping[str, Any],
-    device: torch.device | str | None,
-    samples: int,
-) -> Tensor:
-    if isinstance(inputs, Tensor):
-        output = model(inputs.to(device, copy=True))
-    else:
-        moved = {
-            k: v.to(device, copy=True) if isinstance(v, Tensor) else v for k, v in inputs.items()
+    def judge(self, output: Any, batch: Batch, reference: Tensor) -> Judgement:
+        """See :class:`BatchedEvaluation`."""
+        logits = _logits(output, batch)
+        top1 = _top1(logits)
+        sdc = top1 != reference
+        found = {
+            "accuracy": top1 == _labels(batch).to(top1.device),
+            "sdc": sdc,
+            "due": ~logits.isfinite().all(dim=1),
         }
-        output = model(**moved)
+        if self.margin is not None:
+            critical = sdc & ~(_lead(logits, top1, reference) <= self.margin)
+            found |= {"critical": critical, "tolerable": sdc & ~critical}
+        return found
+
+
+def _top1(logits: Tensor) -> Tensor:
+    return logits.argmax(dim=1).masked_fill(logits.isnan().any(dim=1), _NO_PREDICTION)
+
+
+def _lead(logits: Tensor, top1: Tensor, golden: Tensor) -> Tensor:
+    """By how much the top-1 class leads the golden one in probability; NaN where either is none."""
+    wide = logits.double()
+    largest = wide.amax(dim=1, keepdim=True)
+    # with +inf among the logits, the infinite classes share the probability
+    shifted = torch.where(largest.isinf(), (wide == largest).double().log(), wide - largest)
+    probability = shifted.softmax(dim=1)
+    pair = torch.stack([top1, golden], dim=1)
+    lead = probability.gather(1, pair.clamp_min(0)).diff(dim=1).neg().squeeze(1)
+    return lead.masked_fill((pair < 0).any(dim=1), torch.nan)
+
+
+def _labels(batch: Batch) -> Tensor:
+    assert batch.labels is not None
+    return batch.labels
+
+
+def _logits(output: Any, batch: Batch) -> Tensor:
+    samples = batch.size
     if not isinstance(output, Tensor) or output.dim() != 2 or output.shape[0] != samples:
         raise CampaignError(
             f"the model's output is {describe(output)} for {samples} labels, not a tensor (N, classes); give the campaign a"
@@ -146,7 +121,3 @@ def _output(
             " give the campaign a function evaluate(model) of your own, such as one with a threshold on the logit"
         )
     return output
-
-
-def _share(hits: Tensor) -> float:
-    return int(hits.sum()) / hits.numel()

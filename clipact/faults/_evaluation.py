@@ -14,7 +14,7 @@ from clipact.surgery import evaluating
 Metrics: TypeAlias = Mapping[str, float]
 Evaluate: TypeAlias = Callable[[nn.Module], float | Metrics]
 
-RESERVED = frozenset({"trial", "fault", "seconds", "flips"})
+RESERVED = frozenset({"trial", "fault", "seconds", "flips", "error"})
 
 
 class GoldenRun(ABC):

@@ -98,16 +98,38 @@ def test_a_loader_that_shuffles_is_detected(shuffled):
     torch.manual_seed(0)
     labels = torch.arange(40) if shuffled == "labels" else torch.zeros(40, dtype=torch.long)
     loader = DataLoader(TensorDataset(torch.randn(40, 4), labels), batch_size=8, shuffle=True)
-    model = nn.Linear(4, 40)
-    golden = Classification(loader).golden(model)
-    with pytest.raises(CampaignError, match="loader gave"):
-        golden.evaluate(model)
+    with pytest.raises(CampaignError, match="batch 0 is not that of the golden run"):
+        Classification(loader).golden(nn.Linear(4, 40))
 
 
-def test_a_generator_can_be_used_once():
+def test_a_generator_is_read_once_and_kept():
     golden = Classification(batch for batch in BATCHES).golden(Replay(OUTPUTS))
-    with pytest.raises(CampaignError, match="gave 0 labels that are not the 4"):
-        golden.evaluate(Replay(OUTPUTS))
+    assert golden.evaluate(Replay(OUTPUTS)) == golden.metrics
+
+
+def test_critical_and_tolerable_add_up_to_sdc():
+    golden = Classification(BATCHES, margin=0.5).golden(Replay(OUTPUTS))
+    faulty = OUTPUTS.clone()
+    faulty[0] = torch.tensor([1.0, 1.1, 0.0])  # class 1 leads class 0 by 0.04: tolerable
+    faulty[1] = torch.tensor([9.0, 2.0, 1.0])  # class 0 leads class 1 by 0.998: critical
+    faulty[2] = torch.tensor([1.0, math.inf, 0.5])  # all of the probability: critical
+    faulty[3] = torch.tensor([0.1, math.nan, 0.3])  # no top-1 class: critical
+    found = golden.evaluate(Replay(faulty))
+    assert (found["sdc"], found["critical"], found["tolerable"]) == (1.0, 0.75, 0.25)
+
+
+def test_a_lead_of_exactly_the_margin_is_tolerable():
+    batches = [(torch.zeros(1, 1), torch.tensor([0]))]
+    golden = Classification(batches, margin=0.0).golden(Replay(torch.tensor([[1.0, 0.0]])))
+    tie = torch.tensor([[-math.inf, -math.inf]])
+    assert golden.evaluate(Replay(torch.tensor([[math.inf, math.inf]])))["critical"] == 0.0
+    assert golden.evaluate(Replay(tie))["sdc"] == 0.0
+
+
+@pytest.mark.parametrize("margin", [-0.1, 1.5, "a", math.nan])
+def test_a_margin_out_of_range(margin):
+    with pytest.raises(CampaignError, match="lead in probability"):
+        Classification(BATCHES, margin=margin)
 
 
 @pytest.mark.parametrize("loader", [[], [(torch.zeros(0, 1), torch.zeros(0, dtype=torch.long))]])
