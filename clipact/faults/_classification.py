@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any, final
 
 import torch
@@ -56,7 +55,7 @@ class Classification(BatchedEvaluation):
 
     def __post_init__(self) -> None:
         margin: Any = self.margin
-        if margin is not None and not (isinstance(margin, Real) and 0.0 <= margin <= 1.0):
+        if margin is not None and not (isinstance(margin, int | float) and 0.0 <= margin <= 1.0):
             raise CampaignError(
                 f"margin={margin!r}: give a lead in probability from 0 to 1, as margin=0.2, or None"
             )
