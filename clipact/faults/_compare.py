@@ -1,6 +1,7 @@
 """Paired comparison of campaigns that met the same faults."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -8,9 +9,11 @@ import numpy as np
 
 from clipact._text import aligned
 from clipact.errors import CampaignError
+from clipact.faults._means import estimated
 from clipact.faults._models import FaultModel
+from clipact.faults._pairs import Pairs, check_paired, pair
 from clipact.faults._result import Result
-from clipact.faults._statistics import Interval, bootstrap_mean
+from clipact.faults._statistics import Interval
 
 
 @final
@@ -21,15 +24,21 @@ class Difference:
     Attributes:
         name: Of the model.
         fault: The fault model.
-        mean: The model's mean of the metric over trials.
-        difference: Mean over trials of model minus baseline, with a bootstrap interval over the pairs; NaN where a
-            trial of either was not finite.
+        mean: The model's mean of the metric over the pairs.
+        difference: Mean over the pairs of model minus baseline, with its interval; NaN where a trial of either was not
+            finite.
+        pairs: Number of trials that both evaluated.
+        failed: Number of further trials that both have, but the evaluation of one or both raised.
+        alone: Number of trials that only one of them has.
     """
 
     name: str
     fault: FaultModel
     mean: float
     difference: Interval
+    pairs: int
+    failed: int = 0
+    alone: int = 0
 
 
 @final
@@ -42,12 +51,14 @@ class Comparison:
         metric: What is compared.
         confidence: Of the intervals.
         rows: By fault model, then by name; the baseline's own have difference 0.
+        weighted: Whether the baseline's estimator weighed the pairs, because they were not sampled uniformly.
     """
 
     baseline: str
     metric: str
     confidence: float
     rows: tuple[Difference, ...]
+    weighted: bool = False
 
     def __str__(self) -> str:
         header = ["fault", "model", self.metric, f"minus {self.baseline}"]
@@ -57,8 +68,20 @@ class Comparison:
             shown = f"{d.estimate:+.4f} [{d.low:+.4f}, {d.high:+.4f}]"
             own = row.name == self.baseline
             cells.append([str(row.fault), row.name, f"{row.mean:.4f}", "" if own else shown])
-        note = f"[low, high]: {100 * self.confidence:g} % percentile bootstrap over paired trials (same faults in both)."
-        return "\n".join([aligned(header, cells), note])
+        percent = f"{100 * self.confidence:g} %"
+        how = f"{percent} percentile bootstrap over paired trials"
+        if self.weighted:
+            how = f"{percent} over paired trials, weighted as they were sampled"
+        note = f"[low, high]: {how} (same faults in both)."
+        return "\n".join([aligned(header, cells), note, *self._left_out()])
+
+    def _left_out(self) -> Iterator[str]:
+        for row in self.rows:
+            about = f"of {row.name} and {self.baseline} under {row.fault} left out"
+            if row.failed and row.name != self.baseline:
+                yield f"{row.failed} of {row.failed + row.pairs} pairs {about}: an evaluation failed."
+            if row.alone:
+                yield f"{row.alone} trials {about}: only one of them has these."
 
 
 def compare(
@@ -71,8 +94,9 @@ def compare(
     """Differences between models under the same faults, trial by trial.
 
     Because both models meet the same faults, a trial that is bad luck for one is bad luck for the other, and the
-    difference is known much better than either mean. Models that did not meet the same faults in every trial, such as
-    one whose thresholds are a target too, are refused: compare their summaries instead.
+    difference is known much better than either mean. Trials that only one campaign has, or whose evaluation raised in
+    either, are left out and counted. Models that did not meet the same faults, such as one whose thresholds are a
+    target too, are refused: compare their summaries instead.
 
     Args:
         results: Names and results of campaigns with equal seed, trials, fault models, number format, labels and
@@ -93,44 +117,23 @@ def compare(
         raise CampaignError(f"baseline={name!r} is none of {list(results)}")
     reference = results[name]
     for other, result in results.items():
-        _check_paired(name, reference, other, result)
-    rows: list[Difference] = []
-    for fault in reference.faults:
-        base = reference.values(metric, fault)
-        for other, result in results.items():
-            found = result.values(metric, fault)
-            with np.errstate(invalid="ignore"):  # inf - inf is NaN, and so is the difference
-                difference = bootstrap_mean(found - base, confidence)
-                rows.append(Difference(other, fault, float(found.mean()), difference))
-    return Comparison(name, metric, confidence, tuple(rows))
+        check_paired(name, reference, other, result)
+    rows = tuple(
+        _difference(other, pair(reference, result, fault), fault, metric, confidence)
+        for fault in reference.faults
+        for other, result in results.items()
+    )
+    return Comparison(name, metric, confidence, rows, bool(reference.estimators))
 
 
-def _check_paired(name: str, reference: Result, other: str, result: Result) -> None:
-    for what, a, b in (
-        ("seed", reference.seed, result.seed),
-        ("number of trials", reference.trials_per_fault, result.trials_per_fault),
-        ("fault models", list(reference.faults), list(result.faults)),
-        ("number format", reference.format, result.format),
-        ("data", reference.data, result.data),
-        *_faults_met(reference, result),
-    ):
-        if a != b:
-            raise CampaignError(
-                f"{name} and {other} are not paired and differ in their {what}: {a} and {b}; run both campaigns with the"
-                " same seed, trials, fault, target, format and data"
-            )
-
-
-def _faults_met(a: Result, b: Result) -> list[tuple[str, object, object]]:
-    """What to compare of the faults themselves: targets in words may differ where the faults are the same."""
-    met = [trial.digest for trial in a.trials] == [trial.digest for trial in b.trials]
-    if met and a.population == b.population:
-        return []
-    found: list[tuple[str, object, object]] = [
-        ("target", a.target, b.target),
-        ("number of bits of the target", a.population, b.population),
-    ]
-    for one, two in zip(a.trials, b.trials, strict=False):
-        where = f"faults in trial {one.trial} of {one.fault}"
-        found.append((where, f"{one.flips} flips {one.digest}", f"{two.flips} flips {two.digest}"))
-    return found
+def _difference(
+    name: str, found: Pairs, fault: FaultModel, metric: str, confidence: float
+) -> Difference:
+    base, own = found.values(metric)
+    estimator = found.baseline.estimators.get(fault)
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, and so is the difference
+        difference = estimated(found.trials, own - base, confidence, estimator)
+        mean = float(own.mean()) if own.size and estimator is None else math.nan
+    if estimator is not None:
+        mean = estimated(found.trials, own, confidence, estimator).estimate
+    return Difference(name, fault, mean, difference, found.trials.size, found.failed, found.alone)

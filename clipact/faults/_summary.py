@@ -2,20 +2,36 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
-
-import numpy as np
+from typing import Final, Protocol, final
 
 from clipact._text import aligned
+from clipact.faults._kept import Integers, Numbers
+from clipact.faults._means import DISTINCT
 from clipact.faults._models import FaultModel
-from clipact.faults._statistics import Interval, bootstrap_mean, wilson
+from clipact.faults._statistics import Interval
 
-if TYPE_CHECKING:
-    from clipact.faults._result import Result
+EVENTS: Final = ("sdc", "due")
+"""Rates of bad events: beside their mean, the share of trials with any is of interest."""
 
-# Rates of bad events: beside their mean, the share of trials with any is of interest.
-_EVENTS = ("sdc", "due")
 _FEW = 10
+
+
+class Estimator(Protocol):
+    """Makes an estimate of trials that do not all count alike, because they were not drawn uniformly.
+
+    Implementations are frozen dataclasses that inherit from this class and hold plain values and tuples, so that a
+    store can keep them.
+    """
+
+    def estimate(self, trials: Integers, values: Numbers, confidence: float) -> Interval:
+        """The mean over all faults there are.
+
+        Args:
+            trials: Numbers of the trials, rising, shape ``(trials,)``; at least one.
+            values: Finite, one a trial.
+            confidence: Of the interval, between 0 and 1.
+        """
+        ...
 
 
 @final
@@ -25,11 +41,14 @@ class SummaryRow:
 
     Attributes:
         fault: The fault model.
-        trials: Number of trials.
-        flips: Mean number of bits changed in a trial.
-        means: Mean over trials of each metric, with a bootstrap interval over trials.
-        not_finite: Of each metric, in how many trials it was ±inf or NaN; its mean and interval are NaN then.
-        any_trial: Share of trials in which ``sdc`` or ``due`` is above 0, with a Wilson interval.
+        trials: Number of trials that were evaluated.
+        flips: Mean number of bits changed in one of them.
+        means: Mean over them of each metric, with an interval.
+        not_finite: Of each metric, in how many it was ±inf or NaN; its mean and interval are NaN then.
+        any_trial: Share of them in which ``sdc`` or ``due`` is above 0, with an interval.
+        failed: Number of further trials, whose evaluation raised.
+        error: The last line of the first of their tracebacks; empty if there is none.
+        weighted: Whether an :class:`Estimator` made the means and shares.
     """
 
     fault: FaultModel
@@ -38,6 +57,9 @@ class SummaryRow:
     means: Mapping[str, Interval]
     not_finite: Mapping[str, int]
     any_trial: Mapping[str, Interval]
+    failed: int = 0
+    error: str = ""
+    weighted: bool = False
 
 
 @final
@@ -58,7 +80,7 @@ class Summary:
     description: str
 
     def __str__(self) -> str:
-        events = [name for name in _EVENTS if name in self.golden]
+        events = [name for name in EVENTS if name in self.golden]
         header = ["fault", "trials", "flips", *self.golden, *(f"trials with {e}" for e in events)]
         golden = ["golden", "", "", *(f"{value:.4f}" for value in self.golden.values())]
         cells = [golden + [""] * len(events)]
@@ -66,30 +88,35 @@ class Summary:
             shown = [_show_mean(row, m) for m in self.golden]
             shown += [_show(row.any_trial[e]) for e in events]
             cells.append([str(row.fault), str(row.trials), f"{row.flips:.1f}", *shown])
-        percent = f"{100 * self.confidence:g} %"
-        notes = f"[low, high] of a mean: {percent} percentile bootstrap over trials."
+        notes = _notes(self.rows, f"{100 * self.confidence:g} %", bool(events))
+        table = aligned(header, cells)
+        return "\n".join(
+            [self.description, table, *notes, *_failures(self.rows), *_warnings(self.rows)]
+        )
+
+
+def _notes(rows: Iterable[SummaryRow], percent: str, events: bool) -> list[str]:  # noqa: FBT001 - whether there are any
+    """Which interval is which."""
+    found: list[str] = []
+    if plain := [row for row in rows if not row.weighted]:
+        many = any(row.trials > DISTINCT for row in plain)
+        normal = f" (normal where more than {DISTINCT:,} values differ)" if many else ""
+        found.append(f"[low, high] of a mean: {percent} percentile bootstrap over trials{normal}.")
         if events:
-            notes += f"\nOf 'trials with …' (share of trials with at least one such sample): {percent} Wilson."
-        return "\n".join([self.description, aligned(header, cells), notes, *_warnings(self.rows)])
+            found.append(
+                f"Of 'trials with …' (share of trials with at least one such sample): {percent} Wilson."
+            )
+    if any(row.weighted for row in rows):
+        found.append(f"Trials weighted as they were sampled: {percent} intervals of that estimate.")
+    return found
 
 
-def summarise(result: "Result", confidence: float) -> Summary:
-    """See :meth:`Result.summary`."""
-    rows = tuple(_row(result, fault, confidence) for fault in result.faults)
-    return Summary(rows, result.golden, confidence, result.description)
-
-
-def _row(result: "Result", fault: FaultModel, confidence: float) -> SummaryRow:
-    values = {metric: result.values(metric, fault) for metric in result.golden}
-    flips = [t.flips for t in result.trials if t.fault == fault]
-    any_trial: dict[str, Interval] = {}
-    for event in _EVENTS:
-        if event in values:
-            hits = int(np.count_nonzero(values[event] > 0))
-            any_trial[event] = Interval(hits / len(flips), *wilson(hits, len(flips), confidence))
-    means = {metric: bootstrap_mean(found, confidence) for metric, found in values.items()}
-    broken = {m: int(np.count_nonzero(~np.isfinite(found))) for m, found in values.items()}
-    return SummaryRow(fault, len(flips), float(np.mean(flips)), means, broken, any_trial)
+def _failures(rows: Iterable[SummaryRow]) -> list[str]:
+    return [
+        f"{row.failed} of {row.failed + row.trials} trials of {row.fault} failed and are left out; the first with {row.error}"
+        for row in rows
+        if row.failed
+    ]
 
 
 def _warnings(rows: Iterable[SummaryRow]) -> list[str]:

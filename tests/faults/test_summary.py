@@ -2,13 +2,15 @@ import numpy as np
 import pytest
 
 from clipact.errors import CampaignError, FaultError
-from clipact.faults import BitFlip, FixedPoint, Native, Result, Trial, compare, wilson
+from clipact.faults import BitFlip, Interval, Native, Result, Trial, wilson
 
 LOW, HIGH = BitFlip(rate=1e-6), BitFlip(rate=1e-4)
 
 
-def result(accuracy, *, seed=0, faults=(LOW,), due=0.0, digest="d", **kwargs):
-    trials = tuple(
+def result(
+    accuracy, *, seed=0, faults=(LOW,), due=0.0, digest="d", failed=(), asked=None, **kwargs
+):
+    trials = [
         Trial(
             n,
             fault,
@@ -17,12 +19,22 @@ def result(accuracy, *, seed=0, faults=(LOW,), due=0.0, digest="d", **kwargs):
             7,
             f"{digest}{n}",
         )
+        if n not in failed
+        else Trial(
+            n, fault, {}, 0.1, 7, f"{digest}{n}", error=f"Traceback …\nValueError: bad luck {n}\n"
+        )
         for fault in faults
         for n, a in enumerate(accuracy)
-    )
+    ]
     golden = {"accuracy": 1.0, "sdc": 0.0, "due": 0.0}
     about = {"target": "Weights()", "format": Native(), "population": 320, "data": "60 samples"}
-    return Result(golden, trials, tuple(faults), len(accuracy), seed, **{**about, **kwargs})
+    given = {
+        "golden": golden,
+        "faults": faults,
+        "trials_per_fault": asked or len(accuracy),
+        "seed": seed,
+    }
+    return Result.of(trials, **given, **{**about, **kwargs})
 
 
 NOISE = np.random.default_rng(0).uniform(0.3, 0.9, 60)
@@ -63,62 +75,6 @@ def test_values_of_what_is_not_there():
         result(NOISE).values("sdc", HIGH)
 
 
-def test_pairs_know_a_small_difference():
-    better = np.clip(NOISE + 0.02 + np.random.default_rng(1).normal(0, 0.01, 60), 0, 1)
-    plain, safe = result(NOISE), result(better)
-    found = compare({"ReLU": plain, "ProAct": safe}).rows
-    assert [row.name for row in found] == ["ReLU", "ProAct"]
-    assert found[0].difference.estimate == 0.0
-    difference = found[1].difference
-    assert difference.estimate == pytest.approx((better - NOISE).mean())
-    assert 0.015 < difference.low < difference.high < 0.025
-    # unpaired, the two intervals overlap
-    a, b = (r.summary().rows[0].means["accuracy"] for r in (plain, safe))
-    assert b.low < a.high
-
-
-def test_any_baseline_and_metric():
-    worse = result(NOISE - 0.1)
-    found = compare({"a": result(NOISE), "b": worse}, baseline="b", metric="sdc")
-    assert found.rows[0].difference.estimate == pytest.approx(-0.1)
-    assert "minus b" in str(found)
-    assert "bootstrap over paired trials" in str(found)
-
-
-@pytest.mark.parametrize(
-    ("other", "difference"),
-    [
-        (result(NOISE, seed=1), "their seed: 0 and 1"),
-        (result(NOISE[:30]), "their number of trials: 60 and 30"),
-        (result(NOISE, faults=(HIGH,)), "their fault models"),
-        (
-            result(NOISE, format=FixedPoint(16, 8)),
-            r"their number format: Native\(\) and FixedPoint",
-        ),
-        (result(NOISE, data="50 samples"), "their data: 60 samples and 50 samples"),
-        (result(NOISE, target="Biases()", digest="e"), r"their target: Weights\(\) and Biases"),
-        (result(NOISE, population=640), "number of bits of the target: 320 and 640"),
-        (result(NOISE, digest="e"), "faults in trial 0 of BitFlip.*: 7 flips d0 and 7 flips e0"),
-    ],
-)
-def test_refuses_what_did_not_meet_the_same_faults(other, difference):
-    with pytest.raises(CampaignError, match=difference):
-        compare({"a": result(NOISE), "b": other})
-
-
-def test_a_target_in_other_words_with_the_same_faults_is_compared():
-    assert compare({"a": result(NOISE), "b": result(NOISE, target="Weights(where=anywhere())")})
-
-
-def test_refuses_what_cannot_be_compared():
-    with pytest.raises(CampaignError, match="at least two"):
-        compare({"a": result(NOISE)})
-    with pytest.raises(CampaignError, match="baseline='c'"):
-        compare({"a": result(NOISE), "b": result(NOISE)}, baseline="c")
-    with pytest.raises(CampaignError, match="no metric 'loss'"):
-        compare({"a": result(NOISE), "b": result(NOISE)}, metric="loss")
-
-
 def test_what_the_intervals_do_not_say():
     flat = str(result(np.full(60, 0.5)).summary())
     assert "all 60 trials gave the same value: an effect in fewer than about 3/60" in flat
@@ -126,11 +82,56 @@ def test_what_the_intervals_do_not_say():
     assert "trials" not in str(result(NOISE, due=0.25)).splitlines()[-1].split("Wilson")[-1]
 
 
-def test_trials_that_are_not_finite_are_counted():
-    values = NOISE.copy()
-    values[:2], values[2] = np.inf, np.nan
-    broken = result(values)
-    assert broken.summary().rows[0].not_finite["accuracy"] == 3
-    assert "3 of 60 trials not finite" in str(broken)
-    found = compare({"a": broken, "b": broken})
-    assert np.isnan(found.rows[1].difference.estimate)
+def test_failed_trials_are_left_out_counted_and_the_first_is_shown():
+    shown = result(NOISE, failed=(4, 9), faults=(LOW, HIGH)).summary()
+    row = shown.rows[1]
+    assert (row.trials, row.failed, row.error) == (58, 2, "ValueError: bad luck 4")
+    kept = [n for n in range(60) if n not in {4, 9}]
+    assert row.means["accuracy"].estimate == pytest.approx(NOISE[kept].mean())
+    assert row.any_trial["sdc"].estimate == 1.0
+    assert row.not_finite == {"accuracy": 0, "sdc": 0, "due": 0}
+    assert (
+        "2 of 60 trials of BitFlip(rate=0.0001) failed and are left out; the first with ValueError: bad luck 4"
+        in str(shown)
+    )
+
+
+def test_when_every_trial_failed_nothing_is_known():
+    row = result(NOISE[:2], failed=(0, 1)).summary().rows[0]
+    assert (row.trials, row.failed) == (0, 2)
+    assert all(np.isnan(i.estimate) for i in (*row.means.values(), *row.any_trial.values()))
+    assert "nan" in str(result(NOISE[:2], failed=(0, 1)))
+
+
+class Half:
+    """Counts the lower half of the numbers only."""
+
+    def estimate(self, trials, values, confidence):
+        mean = values[trials < 30].mean()
+        return Interval(mean, mean - confidence, mean + confidence)
+
+
+def test_an_estimator_takes_the_place_of_the_mean():
+    found = result(NOISE, failed=(1,), faults=(LOW, HIGH), estimators={LOW: Half()}, sampling="odd")
+    weighed, plain = found.summary(confidence=0.9).rows
+    expected = np.delete(NOISE[:30], 1).mean()
+    assert weighed.means["accuracy"] == Interval(expected, expected - 0.9, expected + 0.9)
+    assert weighed.any_trial["sdc"] == Interval(1.0, 1.0 - 0.9, 1.0 + 0.9)
+    assert (weighed.weighted, plain.weighted) == (True, False)
+    assert plain.means["accuracy"].estimate == pytest.approx(np.delete(NOISE, 1).mean())
+    assert "weighted as they were sampled" in str(found)
+    assert "odd sampling" in str(found).splitlines()[0]
+    assert not result(NOISE).summary(estimators={HIGH: Half()}).rows[0].weighted
+    assert result(NOISE).summary(estimators={LOW: Half()}).rows[0].weighted
+
+
+def test_many_different_values_have_a_normal_interval():
+    many = np.random.default_rng(0).uniform(0.3, 0.9, 5000)
+    found = result(many)
+    interval = found.summary().rows[0].means["accuracy"]
+    half = 1.96 * many.std() / np.sqrt(5000)
+    assert interval.estimate == pytest.approx(many.mean())
+    assert interval.high - interval.low == pytest.approx(2 * half, rel=1e-3)
+    assert "normal where more than 2,000 values differ" in str(found)
+    with pytest.raises(FaultError, match="confidence"):
+        found.summary(confidence=1.5)
