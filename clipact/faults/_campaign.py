@@ -11,19 +11,20 @@ from torch import nn
 
 from clipact._progress import track
 from clipact.errors import CampaignError
+from clipact.faults._bound import Bound, bind
 from clipact.faults._caches import check_uncached
-from clipact.faults._drawing import BitSpace, Draw
 from clipact.faults._evaluation import CallableEvaluation, Evaluate, Evaluation, GoldenRun, Metrics
 from clipact.faults._exclusive import exclusive
 from clipact.faults._formats import NATIVE, Format
+from clipact.faults._hits import digest
 from clipact.faults._inject import injected
-from clipact.faults._models import FaultModel
+from clipact.faults._models import FaultModel, draw_parts, number_of_faults
 from clipact.faults._requests import check_expected, check_request, check_trials, several
-from clipact.faults._result import Result, Trial, digest
+from clipact.faults._result import Result
 from clipact.faults._state import Buffers, fingerprint
-from clipact.faults._streams import check_seed
+from clipact.faults._streams import Draw, check_seed
 from clipact.faults._targets import Target, bit_spaces
-from clipact.faults._tensors import TargetTensor
+from clipact.faults._trial import Trial
 
 
 @final
@@ -83,14 +84,15 @@ class Campaign:
             check_request(model, each, target, format)
         check_trials(trials)
         check_seed(seed, trials)
-        self._bits = sum(space.bits for space in bit_spaces(target.tensors(model), format))
+        spaces = bit_spaces(target.tensors(model), format)
+        self._bits = sum(space.bits for space in spaces)
         self._model = model
         self._evaluation = (
             evaluation if isinstance(evaluation, Evaluation) else CallableEvaluation(evaluation)
         )
         self._target, self._trials, self._seed, self._format = target, trials, seed, format
         for each in self._faults:
-            check_expected(each, self._bits, trials)
+            check_expected(each, spaces, trials)
 
     def run(self, *, progress: bool = True) -> Result:
         """Run every trial.
@@ -106,7 +108,7 @@ class Campaign:
         """
         check_uncached(self._model)
         tensors = self._target.tensors(self._model)
-        spaces = bit_spaces(tensors, self._format)
+        bound = bind(tensors, self._format)
         before, buffers = fingerprint(self._model, tensors), Buffers(self._model)
         with buffers.kept():
             golden = self._golden()
@@ -115,7 +117,7 @@ class Campaign:
         with exclusive(tensors):
             for fault, trial in track(plan, label="trials", total=len(plan), show=progress):
                 with buffers.kept():
-                    rows.append(self._trial(golden, tensors, spaces, fault, trial))
+                    rows.append(self._trial(golden, bound, fault, trial))
         if fingerprint(self._model, self._target.tensors(self._model)) != before:
             raise CampaignError(
                 "the model's weights are not those from before the campaign, so the trials did not all measure the same"
@@ -123,9 +125,9 @@ class Campaign:
             )
         with buffers.kept():
             self._check_repeats(golden)
-        return Result(
+        return Result.of(
+            rows,
             golden=golden.metrics,
-            trials=tuple(rows),
             faults=self._faults,
             trials_per_fault=self._trials,
             seed=self._seed,
@@ -145,17 +147,10 @@ class Campaign:
                 f"the evaluation failed in the golden run, without faults: {error!r}"
             ) from error
 
-    def _trial(
-        self,
-        golden: GoldenRun,
-        tensors: Sequence[TargetTensor],
-        spaces: Sequence[BitSpace],
-        fault: FaultModel,
-        trial: int,
-    ) -> Trial:
+    def _trial(self, golden: GoldenRun, bound: Bound, fault: FaultModel, trial: int) -> Trial:
         start = time.perf_counter()
-        addresses = fault.draw(spaces, Draw(self._seed, trial))
-        with injected(tensors, addresses, fault, self._format):
+        hits = draw_parts(fault, bound.spaces, Draw(self._seed, trial))
+        with injected(bound, hits, fault):
             try:
                 metrics = golden.evaluate(self._model)
             except CampaignError:
@@ -166,8 +161,8 @@ class Campaign:
                     " restored, and inject() with this seed and trial shows it again"
                 ) from error
         seconds = time.perf_counter() - start
-        flips = sum(part.size for part in addresses)
-        return Trial(trial, fault, metrics, seconds, flips, digest(spaces, addresses))
+        flips = number_of_faults(fault, hits)
+        return Trial(trial, fault, metrics, seconds, flips, digest(bound.spaces, hits))
 
     def _check_repeats(self, golden: GoldenRun) -> None:
         again = golden.evaluate(self._model)

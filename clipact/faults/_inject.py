@@ -3,20 +3,20 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
-import torch
 from torch import nn
 
 from clipact.errors import ClipactError, FaultError
+from clipact.faults._bound import Bound, bind
 from clipact.faults._caches import forget_casts
-from clipact.faults._drawing import Addresses, Draw
 from clipact.faults._exclusive import exclusive
 from clipact.faults._formats import NATIVE, Format
-from clipact.faults._models import FaultModel
-from clipact.faults._patch import Change, Patch, locate, plan
+from clipact.faults._hits import Hits
+from clipact.faults._models import FaultModel, draw_parts
+from clipact.faults._patch import Change, Patch, plan
 from clipact.faults._record import FaultRecord, join
 from clipact.faults._requests import check_request
-from clipact.faults._streams import check_seed
-from clipact.faults._targets import Target, bit_spaces
+from clipact.faults._streams import Draw, check_seed
+from clipact.faults._targets import Target
 from clipact.faults._tensors import TargetTensor
 
 
@@ -73,24 +73,28 @@ def inject(
     check_request(model, fault, target, format)
     check_seed(seed, trial)
     tensors = target.tensors(model)
-    addresses = fault.draw(bit_spaces(tensors, format), Draw(seed, trial))
+    bound = bind(tensors, format)
+    hits = draw_parts(fault, bound.spaces, Draw(seed, trial))
     with (
         exclusive(tensors),
         _unreplaced(model, target, tensors),
-        injected(tensors, addresses, fault, format) as changes,
+        injected(bound, hits, fault) as changes,
     ):
-        yield join(fault.kind, [change.record(fault.kind) for change in changes])
+        yield join(fault, [change.record(fault) for change in changes])
 
 
 @contextmanager
 def injected(
-    tensors: Sequence[TargetTensor],
-    addresses: Sequence[Addresses],
-    fault: FaultModel,
-    format: Format,  # noqa: A002 - as in inject
+    bound: Bound, hits: Sequence[Sequence[Hits]], fault: FaultModel
 ) -> Generator[list[Change]]:
-    """:func:`inject` at addresses in tensors that a target has found and :func:`exclusive` holds; no table is made."""
-    patches, changes = _plan(tensors, addresses, fault, format)
+    """:func:`inject` of drawn hits into tensors that :func:`exclusive` holds; no table is made.
+
+    Args:
+        bound: The tensors.
+        hits: Of each part of the fault model, the hits in each tensor.
+        fault: What happens.
+    """
+    patches, changes = plan(bound, hits, fault)
     try:
         for patch in patches:
             patch.apply()
@@ -104,26 +108,6 @@ def injected(
             _undo(patches)
             raise
     _check_in_place(patches)
-
-
-def _plan(
-    tensors: Sequence[TargetTensor],
-    addresses: Sequence[Addresses],
-    fault: FaultModel,
-    format: Format,  # noqa: A002 - as in inject
-) -> tuple[list[Patch], list[Change]]:
-    groups: dict[tuple[torch.dtype, torch.device], list[tuple[TargetTensor, Addresses]]] = {}
-    for item, part in zip(tensors, addresses, strict=True):
-        if part.size:
-            groups.setdefault((item.tensor.dtype, item.tensor.device), []).append((item, part))
-    patches: list[Patch] = []
-    changes: list[Change] = []
-    for (dtype, _), group in groups.items():
-        hit = locate([g[0] for g in group], [g[1] for g in group], format.width(dtype))
-        some, change = plan(hit, fault, format)
-        patches += some
-        changes.append(change)
-    return patches, changes
 
 
 def _undo(patches: Sequence[Patch]) -> None:

@@ -1,19 +1,18 @@
 """The words of a tensor that faults change, with their bits before and after."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from clipact.faults._drawing import Addresses
-from clipact.faults._formats import Format
+from clipact.faults._bound import Bound
+from clipact.faults._corrupt import corrupted_codes, group_scale
+from clipact.faults._hits import Hits, Indices, hit_words
 from clipact.faults._models import FaultModel
-from clipact.faults._record import FaultRecord
-from clipact.faults._storage import storage_positions, storage_words
+from clipact.faults._record import FaultRecord, rows
+from clipact.faults._storage import storage_positions
 from clipact.faults._tensors import TargetTensor
 
 
@@ -35,81 +34,75 @@ class Patch(NamedTuple):
         self.words.index_copy_(0, self.positions, self.before)
 
 
-@dataclass(frozen=True, eq=False)
-class Hits:
-    """All faults in tensors of one dtype on one device, by tensor, index and bit.
+class Change(NamedTuple):
+    """What faults do to tensors of one dtype on one device.
 
     Attributes:
-        tensors: The tensors that are hit.
-        tensor: Of each fault, the place in ``tensors``.
-        index: Flat index of its word.
-        bit: Position in the word.
-        first: Places of the faults that are the first of their word.
+        bound: These tensors in their number format.
+        hits: Of each tensor, of each part of the fault model.
+        before: Values before of the words that are hit, tensor by tensor.
+        after: Values after.
     """
 
-    tensors: Sequence[TargetTensor]
-    tensor: npt.NDArray[np.int64]
-    index: npt.NDArray[np.int64]
-    bit: npt.NDArray[np.int64]
-    first: npt.NDArray[np.int64]
-
-
-def locate(tensors: Sequence[TargetTensor], addresses: Sequence[Addresses], width: int) -> Hits:
-    """Take bit addresses apart."""
-    tensor = np.repeat(np.arange(len(tensors)), [part.size for part in addresses])
-    address = np.concatenate(addresses)
-    index = address // width
-    new = np.ones(index.size, dtype=np.bool_)
-    new[1:] = (index[1:] != index[:-1]) | (tensor[1:] != tensor[:-1])
-    return Hits(tensors, tensor, index, address - index * width, np.flatnonzero(new))
-
-
-class Change(NamedTuple):
-    """Values before and after of the words that are hit."""
-
-    hits: Hits
+    bound: Bound
+    hits: Sequence[Sequence[Hits]]
     before: Tensor
     after: Tensor
 
-    def record(self, kind: str) -> FaultRecord:
+    def record(self, fault: FaultModel) -> FaultRecord:
         """The table of the faults."""
-        hits = self.hits
-        word = np.repeat(np.arange(hits.first.size), np.diff(hits.first, append=hits.index.size))
-        return FaultRecord(
-            kind=kind,
-            names=tuple(item.name for item in hits.tensors),
-            tensor=hits.tensor,
-            index=hits.index,
-            bit=hits.bit,
-            before=self.before.to(torch.float64).numpy()[word],
-            after=self.after.to(torch.float64).numpy()[word],
-        )
+        codes = corrupted_codes(self.before, self.hits, fault, self.bound.codecs)
+        names = [item.name for item in self.bound.tensors]
+        widths = [codec.width for codec in self.bound.codecs]
+        values = (self.before.to(torch.float64).numpy(), self.after.to(torch.float64).numpy())
+        return rows(fault, list(zip(names, widths, strict=True)), self.hits, codes, values)
 
 
-def plan(hits: Hits, fault: FaultModel, format: Format) -> tuple[list[Patch], Change]:  # noqa: A002 - as in inject
-    """Everything that applying needs, computed before anything is changed."""
-    tensors = [item.tensor for item in hits.tensors]
-    dtype, device = tensors[0].dtype, tensors[0].device
-    counts = np.bincount(hits.tensor[hits.first], minlength=len(tensors)).tolist()
-    positions = torch.from_numpy(_positions(hits, tensors, counts)).to(device).split(counts)
-    words = [storage_words(tensor) for tensor in tensors]
-    before = [all_.index_select(0, hit) for all_, hit in zip(words, positions, strict=True)]
+def plan(
+    bound: Bound, hits: Sequence[Sequence[Hits]], fault: FaultModel
+) -> tuple[list[Patch], list[Change]]:
+    """Everything that applying needs, computed before anything is changed.
+
+    Args:
+        bound: The tensors.
+        hits: Of each part of the fault model, the hits in each tensor.
+        fault: What happens.
+    """
+    groups: dict[tuple[torch.dtype, torch.device], list[int]] = {}
+    for place, item in enumerate(bound.tensors):
+        if any(part[place].index.size for part in hits):
+            groups.setdefault((item.tensor.dtype, item.tensor.device), []).append(place)
+    patches: list[Patch] = []
+    changes: list[Change] = []
+    for places in groups.values():
+        some, change = _plan(bound.at(places), [[part[n] for part in hits] for n in places], fault)
+        patches += some
+        changes.append(change)
+    return patches, changes
+
+
+def _plan(
+    bound: Bound, hits: Sequence[Sequence[Hits]], fault: FaultModel
+) -> tuple[list[Patch], Change]:
+    dtype, device = bound.tensors[0].tensor.dtype, bound.tensors[0].tensor.device
+    index = [hit_words(parts) for parts in hits]
+    counts = [each.size for each in index]
+    positions = torch.from_numpy(_positions(bound, index)).to(device).split(counts)
+    before = [all_.index_select(0, hit) for all_, hit in zip(bound.words, positions, strict=True)]
     values = torch.cat(before).cpu().view(dtype)
-    ones = np.left_shift(np.uint64(1), hits.bit.astype(np.uint64))
-    mask = np.bitwise_or.reduceat(ones, hits.first)
-    changed = format.decode(fault.corrupt(format.encode(values), mask), dtype)
-    after = changed.view(words[0].dtype).to(device).split(counts)
-    patches = list(map(Patch, hits.tensors, words, positions, before, after))
-    return patches, Change(hits, values, changed)
+    codes = corrupted_codes(values, hits, fault, bound.codecs)[-1]
+    format_ = bound.codecs[0].format
+    changed = format_.decode(codes, dtype, group_scale(bound.codecs, index))
+    after = changed.view(bound.words[0].dtype).to(device).split(counts)
+    patches = list(map(Patch, bound.tensors, bound.words, positions, before, after))
+    return patches, Change(bound, hits, values, changed)
 
 
-def _positions(
-    hits: Hits, tensors: Sequence[Tensor], counts: Sequence[int]
-) -> npt.NDArray[np.int64]:
+def _positions(bound: Bound, index: Sequence[Indices]) -> Indices:
     """Of each word that is hit, where it is in its tensor's storage."""
-    index = hits.index[hits.first]
-    start = 0
-    for tensor, count in zip(tensors, counts, strict=True):
-        part = slice(start, start := start + count)
-        index[part] = storage_positions(tensor, index[part])
-    return index
+    return np.concatenate(
+        [
+            storage_positions(item.tensor, each)
+            for item, each in zip(bound.tensors, index, strict=True)
+        ]
+    )

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import numpy.typing as npt
 
 from clipact._text import aligned
 from clipact.errors import MissingExtraError
+from clipact.faults._hits import Codes, Hits, Indices, Numbers, hit_words
+from clipact.faults._models import FaultModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +25,8 @@ class Fault:
     Attributes:
         tensor: Dotted name of the tensor.
         index: Flat index of the word, in logical (row-major) order whatever the tensor's strides.
-        bit: Position in the word, 0 the least significant.
-        kind: What happened to the bit.
+        bit: Position in the word, 0 the least significant; -1 if the fault is one of the whole word.
+        kind: What happened to the bit or word.
         before: The word's value before.
         after: The word's value with all its faults; the same for each fault of one word.
     """
@@ -44,30 +45,37 @@ class FaultRecord:
     """Every fault of an injection, by tensor, index and bit: iterate, ``len()``, ``print`` or :meth:`to_pandas`.
 
     Attributes:
-        kind: What happened to the bits.
+        kinds: Of each part of the fault model, what happened to the bits or words.
         names: Names of the tensors that were hit.
+        widths: Bits a word has in each of these.
         tensor: Place in ``names``, shape ``(faults,)`` as all that follow.
         index: Flat indices.
-        bit: Bit positions.
+        part: Place in ``kinds``.
+        bit: Bit positions; -1 for a whole word.
         before: Values before, as float64 (of ``int64`` tensors the nearest).
         after: Values after.
+        code: The word's bits in the number format after this part of the fault model.
     """
 
-    kind: str
+    kinds: tuple[str, ...]
     names: tuple[str, ...]
-    tensor: npt.NDArray[np.int64]
-    index: npt.NDArray[np.int64]
-    bit: npt.NDArray[np.int64]
-    before: npt.NDArray[np.float64]
-    after: npt.NDArray[np.float64]
+    widths: tuple[int, ...]
+    tensor: Indices
+    index: Indices
+    part: Indices
+    bit: Indices
+    before: Numbers
+    after: Numbers
+    code: Codes
 
     def __len__(self) -> int:
         return len(self.index)
 
     def __iter__(self) -> Iterator[Fault]:
-        columns = (self.tensor, self.index, self.bit, self.before, self.after)
-        for place, index, bit, before, after in zip(*(c.tolist() for c in columns), strict=True):
-            yield Fault(self.names[place], index, bit, self.kind, before, after)
+        columns = (self.tensor, self.index, self.part, self.bit, self.before, self.after)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for place, index, part, bit, before, after in rows:
+            yield Fault(self.names[place], index, bit, self.kinds[part], before, after)
 
     def to_pandas(self) -> "pd.DataFrame":
         """A data frame with one row a fault.
@@ -81,7 +89,7 @@ class FaultRecord:
                 "tensor": names[self.tensor],
                 "index": self.index,
                 "bit": self.bit,
-                "kind": self.kind,
+                "kind": np.array(self.kinds, dtype=object)[self.part],
                 "before": self.before,
                 "after": self.after,
             }
@@ -100,21 +108,78 @@ class FaultRecord:
         return "\n".join([head, aligned(header, cells), *rest])
 
 
-def join(kind: str, parts: Sequence[FaultRecord]) -> FaultRecord:
-    """One record of several."""
+def rows(
+    fault: FaultModel,
+    tensors: Sequence[tuple[str, int]],
+    hits: Sequence[Sequence[Hits]],
+    codes: Sequence[Codes],
+    values: tuple[Numbers, Numbers],
+) -> FaultRecord:
+    """The table of some faults.
+
+    Args:
+        fault: The fault model.
+        tensors: Names and widths.
+        hits: Of each tensor, of each part of the fault model.
+        codes: Bits of the words hit, tensor by tensor, before anything and after each part.
+        values: Of the words hit, before and after.
+    """
+    found = [np.empty((5, 0), dtype=np.int64)]
+    start = 0
+    for tensor, parts in enumerate(hits):
+        words = hit_words(parts)
+        for part, (mechanism, ours) in enumerate(zip(fault.parts, parts, strict=True)):
+            at, bit = _bits(ours, whole=mechanism.whole_words)
+            word = start + np.searchsorted(words, ours.index[at])
+            same = np.full_like(at, tensor)
+            found.append(np.stack([same, ours.index[at], np.full_like(at, part), bit, word]))
+        start += words.size
+    table = np.concatenate(found, axis=1)
+    tensor, index, part, bit, word = table[:, np.lexsort(table[3::-1])]
+    return FaultRecord(
+        kinds=tuple(mechanism.kind for mechanism in fault.parts),
+        names=tuple(name for name, _ in tensors),
+        widths=tuple(width for _, width in tensors),
+        tensor=tensor,
+        index=index,
+        part=part,
+        bit=bit,
+        before=values[0][word],
+        after=values[1][word],
+        code=np.stack(codes)[part + 1, word],
+    )
+
+
+def _bits(hits: Hits, *, whole: bool) -> tuple[Indices, Indices]:
+    """Of every fault, the place of its word in the hits, and its bit."""
+    if whole:
+        return np.arange(hits.index.size), np.full(hits.index.size, -1)
+    ones = np.unpackbits(
+        hits.mask.astype("<u8").view(np.uint8).reshape(-1, 8), 1, bitorder="little"
+    )
+    place, bit = np.nonzero(ones)
+    return place, bit
+
+
+def join(fault: FaultModel, parts: Sequence[FaultRecord]) -> FaultRecord:
+    """One record of several of one fault model."""
     if len(parts) == 1:
         return parts[0]
-    integers, numbers = np.empty(0, dtype=np.int64), np.empty(0)
+    if not parts:
+        return rows(fault, [], [], [np.empty(0, np.uint64)] * 2, (np.empty(0), np.empty(0)))
     starts = np.cumsum([0, *(len(part.names) for part in parts)])
     places = [part.tensor + start for part, start in zip(parts, starts[:-1], strict=True)]
     return FaultRecord(
-        kind=kind,
+        kinds=parts[0].kinds,
         names=tuple(name for part in parts for name in part.names),
-        tensor=np.concatenate([integers, *places]),
-        index=np.concatenate([integers, *(part.index for part in parts)]),
-        bit=np.concatenate([integers, *(part.bit for part in parts)]),
-        before=np.concatenate([numbers, *(part.before for part in parts)]),
-        after=np.concatenate([numbers, *(part.after for part in parts)]),
+        widths=tuple(width for part in parts for width in part.widths),
+        tensor=np.concatenate(places),
+        index=np.concatenate([part.index for part in parts]),
+        part=np.concatenate([part.part for part in parts]),
+        bit=np.concatenate([part.bit for part in parts]),
+        before=np.concatenate([part.before for part in parts]),
+        after=np.concatenate([part.after for part in parts]),
+        code=np.concatenate([part.code for part in parts]),
     )
 
 

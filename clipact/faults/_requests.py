@@ -1,7 +1,7 @@
 """What a user may ask for, checked by kind before anything else happens."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import nn
@@ -9,6 +9,7 @@ from torch import nn
 from clipact.errors import FaultError
 from clipact.faults._caches import check_uncached
 from clipact.faults._formats import Format
+from clipact.faults._hits import BitSpace
 from clipact.faults._models import FaultModel
 from clipact.faults._streams import is_integer
 from clipact.faults._targets import Target
@@ -69,12 +70,12 @@ def several(faults: object) -> tuple[FaultModel, ...]:
     return tuple(given)
 
 
-def check_expected(fault: FaultModel, bits: int, trials: int) -> None:
+def check_expected(fault: FaultModel, spaces: Sequence[BitSpace], trials: int) -> None:
     """Warn of a campaign in which hardly anything is hit."""
-    expected = fault.expected(bits)
+    expected, bits = fault.expected(spaces), sum(space.bits for space in spaces)
     if 0.0 < expected < _HARDLY_EVER:
         warnings.warn(
-            f"{fault} on {bits:,} bits hits {expected:.2g} bits a trial on average, {expected * trials:.2g} in all"
+            f"{fault} on {bits:,} bits gives {expected:.2g} faults a trial on average, {expected * trials:.2g} in all"
             f" {trials} trials: hardly any trial has a fault; raise the rate, or use a count",
             UserWarning,
             stacklevel=3,

@@ -8,8 +8,8 @@ from typing import final
 from torch import nn
 
 from clipact.errors import FaultError
-from clipact.faults._drawing import BitSpace
 from clipact.faults._formats import NATIVE, Format
+from clipact.faults._hits import BitSpace
 from clipact.faults._tensors import (
     TargetTensor,
     choose,
@@ -145,7 +145,8 @@ class _Union(Target):
 def bit_spaces(tensors: Iterable[TargetTensor], format: Format) -> list[BitSpace]:  # noqa: A002 - the public keyword
     """The bits of each tensor in a number format, under the name it has without wrappers."""
     return [
-        BitSpace(unwrapped(t.name), t.tensor.numel(), format.width(t.tensor.dtype)) for t in tensors
+        BitSpace(unwrapped(t.name), tuple(t.tensor.shape), format.width(t.tensor.dtype))
+        for t in tensors
     ]
 
 

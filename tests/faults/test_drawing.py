@@ -5,13 +5,23 @@ import pytest
 
 from clipact.errors import FaultError
 from clipact.faults import BitFlip
-from clipact.faults._drawing import BitSpace, Draw, _distinct
+from clipact.faults._drawing import _distinct
+from clipact.faults._hits import BitSpace
+from clipact.faults._streams import Draw
 
-SPACES = [BitSpace("a", 100, 32), BitSpace("b", 7, 16), BitSpace("c", 1, 32)]
+SPACES = [BitSpace("a", (100,), 32), BitSpace("b", (7,), 16), BitSpace("c", (1,), 32)]
 
 
 def draw(fault, seed=0, trial=0, spaces=SPACES):
-    return fault.draw(spaces, Draw(seed, trial))
+    """Bit addresses."""
+    hits = fault.draw(spaces, Draw(seed, trial))
+    return [addresses(one, space.width) for one, space in zip(hits, spaces, strict=True)]
+
+
+def addresses(hits, width):
+    bits = np.arange(width, dtype=np.uint64)
+    place, bit = np.nonzero(hits.mask[:, None] >> bits & np.uint64(1))
+    return hits.index[place] * width + bit
 
 
 def chi_square_limit(freedom):
@@ -23,7 +33,7 @@ def chi_square_limit(freedom):
     ("rate", "width"), [(1e-4, 32), (0.4, 32), (0.003, 1), (0.003, 8), (0.003, 16), (0.003, 64)]
 )
 def test_counts_are_binomial_over_all_bits(rate, width):
-    spaces = [BitSpace("a", 40, width), BitSpace("b", 9, 16)]
+    spaces = [BitSpace("a", (40,), width), BitSpace("b", (9,), 16)]
     n, seeds = sum(s.bits for s in spaces), 2000
     counts = np.array(
         [sum(len(a) for a in draw(BitFlip(rate=rate), seed, 3, spaces)) for seed in range(seeds)]
@@ -49,7 +59,7 @@ def test_counts_are_binomial_over_all_bits(rate, width):
 @pytest.mark.parametrize("width", [1, 8, 16, 32, 64])
 @pytest.mark.parametrize("fault", [BitFlip(rate=0.05), BitFlip(count=6)])
 def test_addresses_are_uniform_over_all_bits(fault, width):
-    spaces = [BitSpace("a", 5, width), BitSpace("b", 3, 16), BitSpace("c", 1, 8)]
+    spaces = [BitSpace("a", (5,), width), BitSpace("b", (3,), 16), BitSpace("c", (1,), 8)]
     hits = np.zeros(sum(s.bits for s in spaces))
     starts = np.cumsum([0, *(s.bits for s in spaces)])
     seeds = 2000
@@ -94,7 +104,7 @@ def test_a_trial_is_a_pure_function_of_seed_and_number():
 
 
 def test_a_tensor_meets_the_same_faults_whatever_else_is_there():
-    more = [BitSpace("new", 50, 32), SPACES[1], SPACES[0]]
+    more = [BitSpace("new", (50,), 32), SPACES[1], SPACES[0]]
     alone, among = draw(BitFlip(rate=0.02)), draw(BitFlip(rate=0.02), spaces=more)
     assert np.array_equal(alone[0], among[2])
     assert np.array_equal(alone[1], among[1])
@@ -114,7 +124,7 @@ def test_the_stream_has_not_changed():
 
 
 def test_cost_grows_with_the_faults_not_with_the_bits():
-    space = [BitSpace("huge", 10**15, 64)]
+    space = [BitSpace("huge", (10**15,), 64)]
     addresses = draw(BitFlip(rate=1e-15), spaces=space)[0]
     assert 10 < addresses.size < 200
     assert draw(BitFlip(count=3), spaces=space)[0].size == 3

@@ -1,71 +1,16 @@
-"""Number formats: which bits stand for a value."""
+"""Two's complement fixed point."""
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from clipact.errors import FaultError
+from clipact.faults._formats._format import Format
+from clipact.faults._hits import Codes, Numbers
 from clipact.faults._streams import is_integer
-
-Codes: TypeAlias = npt.NDArray[np.uint64]
-
-_SIGNED = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-
-
-class Format(ABC):
-    """How the value of a word is written in bits. Subclasses are frozen dataclasses; all methods are pure functions."""
-
-    @abstractmethod
-    def width(self, dtype: torch.dtype) -> int:
-        """Number of bits of a word.
-
-        Raises:
-            FaultError: Values of this dtype cannot be written in this format.
-        """
-
-    @abstractmethod
-    def encode(self, values: Tensor) -> Codes:
-        """The bit patterns of a flat tensor of values on the CPU."""
-
-    @abstractmethod
-    def decode(self, codes: Codes, dtype: torch.dtype) -> Tensor:
-        """The values of bit patterns, as a tensor of ``dtype`` on the CPU."""
-
-
-@final
-@dataclass(frozen=True)
-class Native(Format):
-    """The bits as they are in memory: IEEE 754 and bfloat16, float8, two's complement integers.
-
-    A ``bool`` has one bit. NaN payloads and the signs of zeros are kept.
-
-    Examples:
-        >>> Native().width(torch.bfloat16)
-        16
-    """
-
-    def width(self, dtype: torch.dtype) -> int:
-        """8 times the item size; 1 for ``bool``."""
-        return 1 if dtype is torch.bool else 8 * dtype.itemsize
-
-    def encode(self, values: Tensor) -> Codes:
-        """See :class:`Format`."""
-        size = values.element_size()
-        return values.view(_SIGNED[size]).numpy().view(_UNSIGNED[size]).astype(np.uint64)
-
-    def decode(self, codes: Codes, dtype: torch.dtype) -> Tensor:
-        """See :class:`Format`."""
-        words = codes.astype(_UNSIGNED[dtype.itemsize]).view(f"i{dtype.itemsize}")
-        return torch.from_numpy(words).view(dtype)
-
-
-NATIVE = Native()
 
 
 @final
@@ -117,8 +62,9 @@ class FixedPoint(Format):
             )
         return self.bits
 
-    def encode(self, values: Tensor) -> Codes:
+    def encode(self, values: Tensor, scale: Numbers | None = None) -> Codes:
         """See :class:`Format`."""
+        del scale
         top = 2.0 ** (self.bits - 1)
         limit = top / 2.0**self.fraction
         numbers = values.to(torch.float64).nan_to_num(nan=0.0, posinf=limit, neginf=-limit)
@@ -126,8 +72,9 @@ class FixedPoint(Format):
         rounded = np.clip(np.rint(scaled), -top, top - 1.0)
         return rounded.astype(np.int64).view(np.uint64) & np.uint64(2**self.bits - 1)
 
-    def decode(self, codes: Codes, dtype: torch.dtype) -> Tensor:
+    def decode(self, codes: Codes, dtype: torch.dtype, scale: Numbers | None = None) -> Tensor:
         """See :class:`Format`."""
+        del scale
         signed = codes.view(np.int64)
         signed = np.where(signed >= 2 ** (self.bits - 1), signed - 2**self.bits, signed)
         limit = torch.finfo(dtype).max
