@@ -5,17 +5,20 @@ change hands back, with ``restore()``.
 """
 
 from clipact.surgery._find import find_sites, watch
-from clipact.surgery._kinds import ACTIVATIONS
+from clipact.surgery._intercept import Execution, intercept
+from clipact.surgery._kinds import ACTIVATIONS, BOUNDED
 from clipact.surgery._output_guard import attach_output, guard_output
 from clipact.surgery._receipt import Receipt
 from clipact.surgery._replace import replace_activations
-from clipact.surgery._run import Example, evaluating
+from clipact.surgery._run import Example, evaluating, plain_attention, run_once
 from clipact.surgery._site import Site, Sites
 from clipact.surgery._thresholds import harden_, thresholds
 
 __all__ = [
     "ACTIVATIONS",
+    "BOUNDED",
     "Example",
+    "Execution",
     "Receipt",
     "Site",
     "Sites",
@@ -24,7 +27,10 @@ __all__ = [
     "find_sites",
     "guard_output",
     "harden_",
+    "intercept",
+    "plain_attention",
     "replace_activations",
+    "run_once",
     "thresholds",
     "watch",
 ]

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 
 from clipact.surgery._call import Call
 from clipact.surgery._guard import refuse_unfit
+from clipact.surgery._intercept import Execution, intercept
 from clipact.surgery._kinds import ACTIVATIONS, as_kinds
+from clipact.surgery._outputs import first_tensor
 from clipact.surgery._recording import recording
 from clipact.surgery._run import Example, run_once
 from clipact.surgery._site import Site, Sites
@@ -87,11 +90,10 @@ def watch(
         1 ReLU (3, 4)
     """
 
-    def show(call: Call, output: Tensor) -> None:
-        if issubclass(call.kind, kinds):
-            on_site(call.name, call.kind, output)
+    def show(execution: Execution, output: Any) -> None:
+        tensor = output if isinstance(output, Tensor) else first_tensor(output)
+        if tensor is not None:
+            on_site(execution.site, execution.kind, tensor)
 
-    refuse_unfit(model)
-    kinds = as_kinds(kinds)
-    with recording(model, kinds, show):
+    with intercept(model, kinds, show):
         yield

@@ -49,11 +49,22 @@ class Frames:
         """The module that makes the calls; a frame of its own for a root that is itself a site."""
         return self._stack[-1] if self._stack else Frame("", opaque=False)
 
-    def push(self, path: str, *, opaque: bool) -> None:
+    def is_outside(self, path: str) -> bool:
+        """Whether a call of the module at this path comes from outside the model.
+
+        The model itself forgets, by its :meth:`end_root`, what an exception left on the stack; if a part of it was called
+        from outside and raised, the model's next call finds that and clears it.
+        """
+        if not path and not self._depths:
+            self._stack.clear()
+        return not self._stack
+
+    def push(self, path: str, *, opaque: bool) -> Frame:
         """A module starts to run."""
         if not path:
             self._depths.append(len(self._stack))
         self._stack.append(Frame(path, opaque=opaque))
+        return self._stack[-1]
 
     def end_root(self) -> None:
         """The model itself ends, by an exception or not; what its forward left on the stack goes."""

@@ -7,7 +7,7 @@ from torch import nn
 from clipact.errors import SurgeryError
 from clipact.nn import Activation
 
-__all__ = ["ACTIVATIONS", "as_kinds", "is_replaceable"]
+__all__ = ["ACTIVATIONS", "BOUNDED", "as_kinds", "is_replaceable"]
 
 ACTIVATIONS: Final[tuple[type[nn.Module], ...]] = (
     nn.ReLU,
@@ -31,7 +31,7 @@ ACTIVATIONS: Final[tuple[type[nn.Module], ...]] = (
 Sigmoid, Tanh, Softmax and Hardsigmoid are bounded and left out; pass them in ``kinds`` when they are meant.
 """
 
-_BOUNDED: Final[tuple[type[nn.Module], ...]] = (
+BOUNDED: Final[tuple[type[nn.Module], ...]] = (
     nn.Sigmoid,
     nn.Tanh,
     nn.Softmax,
@@ -46,6 +46,7 @@ _BOUNDED: Final[tuple[type[nn.Module], ...]] = (
     nn.Softsign,
     nn.Threshold,
 )
+"""Further activations that :func:`find_sites` finds when asked to: what is bounded above or below, or shrinks."""
 
 
 def as_kinds(kinds: Any) -> tuple[type[nn.Module], ...]:
@@ -67,7 +68,7 @@ def is_replaceable(module: nn.Module) -> bool:
     True of torch's activations, of ours, and of a class of the user's that owns no children, no buffers and no
     parameter of two or more dimensions.
     """
-    if isinstance(module, ACTIVATIONS + _BOUNDED):
+    if isinstance(module, ACTIVATIONS + BOUNDED):
         return True
     if type(module).__module__.split(".")[:2] == ["torch", "nn"]:
         return False

@@ -3,19 +3,21 @@
 import functools
 import types
 from collections.abc import Callable, Generator
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, final
 
 from torch import jit, nn
 
 from clipact.nn import Activation
+from clipact.surgery._follow import Follower, Listener
 from clipact.surgery._functions import FUNCTIONS
 from clipact.surgery._kinds import is_replaceable
 from clipact.surgery._names import Origin, Source, join
-from clipact.surgery._record import OnCall, Recorder
+from clipact.surgery._record import Recorder
 from clipact.surgery._registered import registered
 
-__all__ = ["HOOKS", "recording", "twin", "unshared", "visible_modules"]
+__all__ = ["HOOKS", "following", "recording", "twin", "unshared", "visible_modules"]
 
 HOOKS: Final = (
     "_forward_hooks",
@@ -28,22 +30,57 @@ HOOKS: Final = (
 
 
 @contextmanager
-def recording(
-    model: nn.Module, kinds: tuple[type, ...], on_call: OnCall | None = None
-) -> Generator[Recorder]:
+def recording(model: nn.Module, kinds: tuple[type, ...]) -> Generator[Recorder]:
     """A recorder of everything the model runs inside; afterwards the model is as it was."""
+    recorder = Recorder()
+    with following(model, kinds, recorder):
+        yield recorder
+
+
+@contextmanager
+def following(
+    model: nn.Module,
+    kinds: tuple[type, ...],
+    listener: Listener,
+    *,
+    layers: tuple[type, ...] = (),
+    names: AbstractSet[str] | None = None,
+) -> Generator[None]:
+    """Tell a listener what the model runs inside; afterwards the model is as it was.
+
+    Args:
+        model: Any module.
+        kinds: What counts as a site.
+        listener: Told of sites, and of modules that run.
+        layers: Kinds of which the output is a site too, as their forward returns it, before other hooks see it. What
+            they call is looked into.
+        names: The only sites that the listener needs to be told of; fewer cost less. It is then not told of every module.
+    """
     with ExitStack() as stack:
         stack.enter_context(unshared(model, kinds))
         modules = visible_modules(model)
-        recorder = Recorder(modules, kinds, on_call)
-        stack.enter_context(_probed(modules, recorder))
-        for module in modules.values():
-            before = module.register_forward_pre_hook(recorder.enter, with_kwargs=True)
+        follower = Follower(modules, kinds, listener)
+        stack.enter_context(_probed(modules, follower))
+        for path, module in modules.items():
+            if names is not None and path not in names and _calls_nothing(module, kinds):
+                continue
+            before = module.register_forward_pre_hook(follower.enter, with_kwargs=True)
             stack.callback(before.remove)
-            stack.callback(module.register_forward_hook(recorder.leave).remove)
-        stack.callback(model.register_forward_hook(recorder.end, always_call=True).remove)
-        stack.enter_context(recorder)
-        yield recorder
+            stack.callback(module.register_forward_hook(follower.leave).remove)
+            if isinstance(module, layers) and not isinstance(module, (*kinds, Activation)):
+                first = module.register_forward_hook(follower.result, prepend=True)
+                stack.callback(first.remove)
+        stack.callback(model.register_forward_hook(follower.end, always_call=True).remove)
+        if names is None or not names <= modules.keys():
+            stack.enter_context(follower)
+        yield
+
+
+def _calls_nothing(module: nn.Module, kinds: tuple[type, ...]) -> bool:
+    """Whether this is a layer of torch's that can neither be nor call a site."""
+    if isinstance(module, (*kinds, Activation)) or next(module.children(), None) is not None:
+        return False
+    return type(module).__module__.split(".")[:2] == ["torch", "nn"]
 
 
 def visible_modules(model: nn.Module) -> dict[str, nn.Module]:
@@ -89,30 +126,30 @@ def twin(module: nn.Module) -> nn.Module:
 
 @final
 class _Probe:
-    """A function stored as an attribute, telling the recorder through which attribute it is called."""
+    """A function stored as an attribute, telling the follower through which attribute it is called."""
 
-    def __init__(self, function: Callable[..., Any], source: Source, recorder: Recorder) -> None:
+    def __init__(self, function: Callable[..., Any], source: Source, follower: Follower) -> None:
         self._function = function
         self._source = source
-        self._recorder = recorder
+        self._follower = follower
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self._recorder.attribute = self._source
+        self._follower.attribute = self._source
         try:
             return self._function(*args, **kwargs)
         finally:
-            self._recorder.attribute = None
+            self._follower.attribute = None
 
 
 @contextmanager
-def _probed(modules: dict[str, nn.Module], recorder: Recorder) -> Generator[None]:
+def _probed(modules: dict[str, nn.Module], follower: Follower) -> Generator[None]:
     with ExitStack() as stack:
         for path, module in modules.items():
             attributes = module.__dict__
             for key in [key for key, value in attributes.items() if _is_activation_function(value)]:
                 stack.callback(attributes.__setitem__, key, attributes[key])
                 attributes[key] = _Probe(
-                    attributes[key], Source(join(path, key), Origin.ATTRIBUTE), recorder
+                    attributes[key], Source(join(path, key), Origin.ATTRIBUTE), follower
                 )
         yield
 

@@ -12,7 +12,7 @@ from clipact.errors import SurgeryError
 from clipact.surgery._buffers import kept_buffers
 from clipact.surgery._randomness import kept_randomness
 
-__all__ = ["Example", "evaluating", "run_once"]
+__all__ = ["Example", "evaluating", "plain_attention", "run_once"]
 
 Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
 
@@ -47,7 +47,7 @@ def run_once(model: nn.Module, example: Example) -> Any:
         stack.enter_context(kept_buffers(model))
         stack.enter_context(kept_randomness())
         stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(model)))
-        stack.enter_context(_no_fused_attention())
+        stack.enter_context(plain_attention())
         return model(*args, **kwargs)
 
 
@@ -75,7 +75,7 @@ def _cuda_devices(model: nn.Module) -> list[torch.device]:
 
 
 @contextmanager
-def _no_fused_attention() -> Generator[None]:
+def plain_attention() -> Generator[None]:
     """Fused transformer layers bypass their modules, and round differently from the plain ones."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
