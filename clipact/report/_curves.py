@@ -3,16 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from clipact.errors import CampaignError, MissingExtraError
+from clipact.errors import CampaignError
 from clipact.faults import BitFlip, Result
+from clipact.report._style import CURVES, LINE, MARKERS, SOFT, label, legend, picture, verbatim
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Colours that stay apart in print and for colour-blind readers (Okabe and Ito, 2008), with a marker each.
-_COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
-_MARKERS = "osD^vPX*"
 
 
 def accuracy_vs_ber(
@@ -30,7 +27,7 @@ def accuracy_vs_ber(
     Args:
         results: Results of campaigns over several ``BitFlip(rate=…)``, with a name each, or named by place.
         metric: What to draw.
-        title: Above the picture.
+        title: Above the picture, if something else should stand there.
         confidence: Of the bands.
 
     Returns:
@@ -48,30 +45,32 @@ def accuracy_vs_ber(
     curves = {name: _curve(name, result, metric, confidence) for name, result in named.items()}
     if not curves:
         raise CampaignError("accuracy_vs_ber() got no result; give at least one")
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - optional, and slow to import
-    except ImportError:
-        raise MissingExtraError("pictures need matplotlib: pip install 'clipact[report]'") from None
     goldens = sorted({result.golden[metric] for result in named.values()})
     ends = [end for _, _, lows, highs in curves.values() for end in (*lows, *highs)]
     share = all(0.0 <= value <= 1.0 for value in (*goldens, *ends))
     unit = 100.0 if share else 1.0
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = picture(height=4.6)
     for place, (name, curve) in enumerate(curves.items()):
         _draw(axes, place, name, curve, unit)
     for place, value in enumerate(goldens):
         axes.axhline(
             unit * value,
-            color="0.45",
+            color=SOFT,
             linestyle="--",
             linewidth=1,
             label=None if place else "golden",
         )
-    axes.set_ylabel(f"{metric}{' (%)' if share else ''}, mean with {100 * confidence:g} % interval")
     if share:
         axes.set_ylim(-2, 102)
-    _decorate(axes, title)
+    axes.set_xscale("log")
+    axes.grid(visible=True, which="major", color=LINE, linewidth=0.8)
+    legend(axes)
+    label(
+        axes,
+        f"{metric} against bit error rate" if title is None else title,
+        f"bit error rate; n = {_trials(named)} trials a point",
+        f"{metric}{' (%)' if share else ''}, mean with {100 * confidence:g} % interval",
+    )
     return figure
 
 
@@ -80,9 +79,7 @@ Curve = tuple[list[float], list[float], list[float], list[float]]
 
 def _draw(axes: "Axes", place: int, name: str, curve: Curve, unit: float) -> None:
     rates, means, lows, highs = curve
-    colour, marker = _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
-    label = name.replace("$", r"\$")  # a dollar starts mathematics, an underscore hides the name
-    label = f" {label}" if label.startswith("_") else label
+    colour, marker = CURVES[place % len(CURVES)], MARKERS[place % len(MARKERS)]
     axes.fill_between(
         rates,
         [unit * y for y in lows],
@@ -98,7 +95,7 @@ def _draw(axes: "Axes", place: int, name: str, curve: Curve, unit: float) -> Non
         marker=marker,
         markersize=5,
         linewidth=1.8,
-        label=label,
+        label=verbatim(name),
     )
 
 
@@ -118,11 +115,12 @@ def _curve(name: str, result: Result, metric: str, confidence: float) -> Curve:
     return rates, means, lows, highs
 
 
-def _decorate(axes: "Axes", title: str | None) -> None:
-    axes.set_xscale("log")
-    axes.set_xlabel("bit error rate")
-    axes.grid(visible=True, which="major", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    if title:
-        axes.set_title(title, loc="left")
+def _trials(named: Mapping[str, Result]) -> str:
+    """Number of trials of a fault model, which may differ."""
+    done = [
+        result.values(next(iter(result.golden)), f).size
+        for result in named.values()
+        for f in result.faults
+    ]
+    low, high = min(done), max(done)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

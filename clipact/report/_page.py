@@ -5,12 +5,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from io import StringIO
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from clipact._version import __version__
 from clipact.errors import MissingExtraError
+from clipact.report._svg import in_page, svg, title_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,8 +23,9 @@ class Table:
     """Cells of text under a header.
 
     Attributes:
-        header: One title a column.
+        header: One title a column; not shown if all are empty.
         rows: Cells, each row as long as the header.
+        prose: Whether cells are words, which begin at the left, rather than numbers.
 
     Raises:
         ValueError: A row of another length.
@@ -31,6 +33,7 @@ class Table:
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    prose: bool = False
 
     def __post_init__(self) -> None:
         odd = [row for row in self.rows if len(row) != len(self.header)]
@@ -38,6 +41,22 @@ class Table:
             raise ValueError(
                 f"a row has {len(odd[0])} cells under a header of {len(self.header)}: {list(odd[0])}"
             )
+
+
+@final
+@dataclass(frozen=True)
+class Fact:
+    """A number that a page opens with.
+
+    Attributes:
+        name: What it is.
+        value: The number.
+        note: Small print below, such as its interval.
+    """
+
+    name: str
+    value: str
+    note: str = ""
 
 
 @final
@@ -59,7 +78,12 @@ class Section:
 
 
 def write_page(
-    path: str | os.PathLike[str], title: str, lead: str, sections: Sequence[Section]
+    path: str | os.PathLike[str],
+    title: str,
+    lead: str,
+    sections: Sequence[Section],
+    *,
+    facts: Sequence[Fact] = (),
 ) -> Path:
     """Write a page, whole or not at all.
 
@@ -70,6 +94,7 @@ def write_page(
         title: Title of the page.
         lead: Its first paragraph.
         sections: What follows.
+        facts: Shown in large type before the sections.
 
     Returns:
         The path written.
@@ -88,30 +113,27 @@ def write_page(
     template = environment.from_string(
         files("clipact.report").joinpath("_page.html").read_text("utf-8")
     )
+    places = count()
     drawn = [
         {
             "title": section.title,
             "text": section.text,
-            "figures": [Markup(svg(figure)) for figure in section.figures],
+            "figures": [
+                (title_of(figure) or section.title, Markup(in_page(svg(figure), next(places))))
+                for figure in section.figures
+            ],
             "tables": section.tables,
         }
         for section in sections
     ]
-    footer = f"Written by clipact {__version__}."
-    return _write(
-        Path(path), template.render(title=title, lead=lead, sections=drawn, footer=footer)
+    page = template.render(
+        title=title,
+        lead=lead,
+        facts=facts,
+        sections=drawn,
+        footer=f"Written by clipact {__version__}.",
     )
-
-
-def svg(figure: "Figure") -> str:
-    """A figure as an ``<svg>`` element, the same for the same figure."""
-    import matplotlib as mpl  # noqa: PLC0415 - optional, and slow to import
-
-    buffer = StringIO()
-    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "clipact"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    return _write(Path(path), page)
 
 
 def _write(path: Path, text: str) -> Path:

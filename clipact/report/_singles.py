@@ -1,0 +1,65 @@
+"""Trials with one fault each: which bit of which tensor was hit, and whether it mattered."""
+
+import numpy as np
+import numpy.typing as npt
+
+from clipact.errors import CampaignError
+from clipact.faults import Result
+from clipact.report._rates import Singles
+from clipact.report._rising import rising
+from clipact.report._trials import Integers, check_metric, trials_of
+
+
+def single_faults(result: Result, metric: str, tolerance: float = 0.0) -> Singles:
+    """The trials that had exactly one fault and did not fail.
+
+    Args:
+        result: Of a campaign.
+        metric: What to look at.
+        tolerance: How far from its golden value the metric may be without counting as hit.
+
+    Raises:
+        CampaignError: There is no such metric, or no such trial.
+    """
+    check_metric(result, metric)
+    kept, trials = result.columns.kept, trials_of(result)
+    faults_of = np.bincount(kept.row, minlength=len(trials))
+    place = np.flatnonzero((faults_of[kept.row] == 1) & ~trials.failed[kept.row])
+    if not place.size:
+        raise CampaignError(_nothing(result))
+    names, tensor = _in_order(kept.texts, kept.tensor[place])
+    row, bit = kept.row[place], kept.bit[place]
+    values = (kept.before[place], kept.after[place])
+    return Singles(
+        names=names,
+        tensor=tensor,
+        bit=bit,
+        before=values[0],
+        rising=rising(tensor, bit, values, result.format),
+        hit=trials.changed(metric, tolerance)[row],
+        values=trials.values[metric][row],
+        of=len(trials),
+    )
+
+
+def _in_order(texts: npt.NDArray[np.object_], codes: Integers) -> tuple[tuple[str, ...], Integers]:
+    """Names in the model's order, and places among them."""
+    used = np.unique(codes)
+    names = sorted((str(texts[code]) for code in used.tolist()), key=_natural)
+    places = {name: place for place, name in enumerate(names)}
+    to_place = np.zeros(texts.size, dtype=np.int64)
+    to_place[used] = [places[str(texts[code])] for code in used.tolist()]
+    return tuple(names), to_place[codes]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Numbers among the parts of a name in their own order."""
+    return [(int(p), "") if p.isdecimal() else (-1, p) for p in name.split(".")]
+
+
+def _nothing(result: Result) -> str:
+    flips = float(result.columns.flips.mean()) if len(result) else 0.0
+    return (
+        f"maps need single-fault trials, and none of the {len(result):,} trials here kept one single fault (they have"
+        f" {flips:.3g} on average); run a campaign of BitFlip(count=1)"
+    )
