@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, final
+from typing import Final, Protocol, final, runtime_checkable
 
 from clipact._text import aligned
 from clipact.faults._kept import Integers, Numbers
@@ -16,6 +16,7 @@ EVENTS: Final = ("sdc", "due")
 _FEW = 10
 
 
+@runtime_checkable
 class Estimator(Protocol):
     """Makes an estimate of trials that do not all count alike, because they were not drawn uniformly.
 
