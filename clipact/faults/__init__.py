@@ -19,6 +19,7 @@ from clipact.faults._formats import FixedPoint, Format, Native
 from clipact.faults._inject import inject
 from clipact.faults._models import BitFlip, FaultModel
 from clipact.faults._outputs import Outputs
+from clipact.faults._population import population
 from clipact.faults._record import Fault, FaultRecord
 from clipact.faults._result import Result, Trial
 from clipact.faults._statistics import Interval, sample_size, wilson
@@ -29,7 +30,6 @@ from clipact.faults._targets import (
     Target,
     Thresholds,
     Weights,
-    population,
 )
 from clipact.faults._tensors import TargetTensor
 

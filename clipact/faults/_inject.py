@@ -133,10 +133,10 @@ def _unreplaced(
 
 def _replaced(model: nn.Module, target: Target, tensors: Sequence[TargetTensor]) -> str | None:
     try:
-        now = {id(item.tensor) for item in target.tensors(model)}
+        now = {item.identity for item in target.tensors(model)}
     except ClipactError:
         now = set[int]()
-    gone = [item.name for item in tensors if id(item.tensor) not in now]
+    gone = [item.name for item in tensors if item.identity not in now]
     if not gone:
         return None
     return (

@@ -28,10 +28,14 @@ class Patch(NamedTuple):
     def apply(self) -> None:
         """Write the new bits."""
         self.words.index_copy_(0, self.positions, self.after)
+        if self.target.home is not None:
+            self.target.home.changed()
 
     def restore(self) -> None:
         """Write the old bits; harmless where the new ones were never written."""
         self.words.index_copy_(0, self.positions, self.before)
+        if self.target.home is not None:
+            self.target.home.restored()
 
 
 class Change(NamedTuple):

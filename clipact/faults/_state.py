@@ -70,7 +70,7 @@ def fingerprint(
     for tensor in found.values():
         words: Any = storage_words(tensor).cpu().numpy()
         digest.update(words)
-    return [(id(item.tensor), item.region) for item in tensors], digest.digest()
+    return [(item.identity, item.region) for item in tensors], digest.digest()
 
 
 def _buffers(module: nn.Module) -> dict[str, Tensor | None]:

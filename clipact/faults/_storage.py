@@ -6,20 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from clipact.errors import FaultError
-
 _WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-
-def check_addressable(name: str, tensor: Tensor) -> None:
-    """Refuse a tensor whose words cannot be changed in place, each by itself.
-
-    Raises:
-        FaultError: It is on the meta device, not initialised, sparse, quantised, complex, a tensor subclass without
-            plain storage, or several of its elements share a word.
-    """
-    if problem := unaddressable(tensor):
-        raise FaultError(f"{name} {problem}; leave it out with where=")
 
 
 def storage_words(tensor: Tensor) -> Tensor:

@@ -8,11 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from clipact.errors import FaultError
+from clipact.faults._held import Held, parts
+from clipact.faults._home import Home
 from clipact.faults._region import Region
-from clipact.faults._storage import check_addressable
+from clipact.faults._storage import unaddressable
 from clipact.where import Where, select
 
 _PARAMETRISED = re.compile(r"(?:(?P<owner>.*)\.)?parametrizations\.(?P<leaf>\w+)")
+_FSDP = "torch.distributed.fsdp"
 _WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 
 
@@ -21,19 +24,26 @@ class TargetTensor(NamedTuple):
 
     Attributes:
         name: Dotted name in the model.
-        tensor: The parameter or buffer itself.
+        tensor: The tensor with the words: the parameter or buffer itself, or the integers of a quantised one.
         region: The words it occupies in memory.
+        home: Where it lives, if the model is to be told of changes.
     """
 
     name: str
     tensor: Tensor
     region: Region
+    home: Home | None = None
+
+    @property
+    def identity(self) -> int:
+        """The same as long as the model has the same tensor."""
+        return id(self.tensor if self.home is None else self.home.key)
 
 
 class _Candidate(NamedTuple):
     name: str
     kind: type
-    tensor: Tensor
+    held: Held
 
 
 def is_bias(name: str) -> bool:
@@ -55,7 +65,7 @@ def unwrapped(name: str) -> str:
 
 
 def choose(
-    model: nn.Module, where: Where | None, found: Sequence[tuple[str, Tensor]], what: str
+    model: nn.Module, where: Where | None, found: Sequence[Held], what: str
 ) -> list[TargetTensor]:
     """The tensors that ``where`` picks, each under the first name it was found by.
 
@@ -67,17 +77,26 @@ def choose(
 
     Raises:
         SelectionError: Nothing is picked.
-        FaultError: As :func:`distinct`.
+        FaultError: As :func:`distinct`, or the model is spread over processes.
     """
-    first: dict[int, str] = {}
-    for name, tensor in found:
-        first.setdefault(id(tensor), name)
+    _check_whole(model)
+    every = [part for held in found for part in parts(held)]
+    first: dict[object, str] = {}
+    for held in every:
+        first.setdefault(held.identity, held.name)
     kinds = {} if where is None else _kinds(model)
-    candidates = [
-        _Candidate(name, kinds.get(name.rpartition(".")[0], type(model)), tensor)
-        for name, tensor in found
-    ]
-    return distinct((first[id(c.tensor)], c.tensor) for c in select(where, candidates, what=what))
+    candidates = [_Candidate(held.name, kinds.get(held.owner, type(model)), held) for held in every]
+    picked = [each.held for each in select(where, candidates, what=what)]
+    return distinct(held._replace(name=first[held.identity]) for held in picked)
+
+
+def _check_whole(model: nn.Module) -> None:
+    for path, module in model.named_modules():
+        if any(base.__module__.startswith(_FSDP) for base in type(module).__mro__):
+            raise FaultError(
+                f"{path or 'the model'} is wrapped in FSDP, which spreads its weights over processes; inject into the model"
+                " before it is wrapped, or into one that holds the full weights"
+            )
 
 
 def _kinds(model: nn.Module) -> dict[str, type]:
@@ -89,30 +108,48 @@ def _kinds(model: nn.Module) -> dict[str, type]:
     return kinds
 
 
-def distinct(tensors: Iterable[tuple[str, Tensor]]) -> list[TargetTensor]:
+def distinct(found: Iterable[Held]) -> list[TargetTensor]:
     """Each region of memory once, under the first name met; empty tensors left out.
 
     Raises:
         FaultError: A tensor has no words that can be changed in place, two overlap in part, or all are empty.
     """
+    items: list[TargetTensor] = []
+    for held in found:
+        if problem := held.problem or unaddressable(held.tensor):
+            raise FaultError(f"{held.name} {problem}; leave it out with where=")
+        if held.tensor.numel():
+            items.append(TargetTensor(held.name, held.tensor, _region(held), held.home))
+    if not items:
+        raise FaultError("the target's tensors have no elements, so there is no bit to hit")
+    return unique(items)
+
+
+def unique(items: Iterable[TargetTensor]) -> list[TargetTensor]:
+    """Each region of memory once, under the first name met.
+
+    Raises:
+        FaultError: Two overlap in part.
+    """
     kept: list[TargetTensor] = []
     holders: dict[tuple[torch.device, int], dict[Region, str]] = {}
-    for name, tensor in tensors:
-        check_addressable(name, tensor)
-        if tensor.numel() == 0:
-            continue
-        region = Region.of(tensor)
+    for item in items:
+        region = item.region
         beside = holders.setdefault((region.device, region.storage), {})
         if region in beside:
             continue
         for other, holder in beside.items():
             if region.overlaps(other):
                 raise FaultError(
-                    f"{holder} and {name} share some words of memory but not all, so a bit would be counted twice;"
+                    f"{holder} and {item.name} share some words of memory but not all, so a bit would be counted twice;"
                     " leave one of them out with where="
                 )
-        beside[region] = name
-        kept.append(TargetTensor(name, tensor, region))
-    if not kept:
-        raise FaultError("the target's tensors have no elements, so there is no bit to hit")
+        beside[region] = item.name
+        kept.append(item)
     return kept
+
+
+def _region(held: Held) -> Region:
+    region = Region.of(held.tensor)
+    memory = None if held.home is None else held.home.memory
+    return region if memory is None else region._replace(storage=memory)
