@@ -8,7 +8,7 @@ import numpy as np
 from clipact.errors import CampaignError
 from clipact.faults import Result
 from clipact.report._style import CURVES, LINE, RED, label, legend, logarithmic, picture, verbatim
-from clipact.report._trials import Numbers, check_metric, trials_of
+from clipact.report._trials import Integers, Numbers, check_metric, trials_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,7 +103,7 @@ def interval_width(
 class _Path(NamedTuple):
     """Mean and interval after ``n`` trials."""
 
-    n: Numbers
+    n: Integers
     mean: Numbers
     low: Numbers
     high: Numbers

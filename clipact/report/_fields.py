@@ -19,6 +19,7 @@ class Field(NamedTuple):
 
 _WIDTHS = (1, 8, 16, 32, 64)
 _MANTISSA = {32: 23, 64: 52}
+_ENOUGH = 12  # faults; that all are in the lower half of the word by chance: 1 in 4,000
 _MANTISSA_HALF, _MANTISSA_BFLOAT = 10, 7
 
 
@@ -42,23 +43,30 @@ def fields(number_format: Format, singles: Singles) -> list[Field]:
             Field("fraction", 0, point - 1),
         ]
         return [part for part in parts if part.low <= part.high]
-    highest = np.zeros(len(singles.names), dtype=np.int64)
-    np.maximum.at(highest, singles.tensor, singles.bit)
-    widths = {word_width(int(bit)) for bit in highest}
-    width = max(widths)
-    whole = bool(np.all(singles.before == np.rint(singles.before)))
-    mantissa = _MANTISSA.get(width, _half(singles.before) if width == 16 else None)
-    if len(widths) > 1 or whole or mantissa is None:
+    width = word_width(int(singles.bit.max()))
+    values = np.concatenate([singles.before, singles.after])
+    values = values[np.isfinite(values)]
+    whole = bool(np.all(values == np.rint(values)))
+    mantissa = _MANTISSA.get(width, _half(values) if width == 16 else None)
+    if whole or mantissa is None or _mixed(singles, width):
         return []
     top = width - 1
     parts = [("sign", top, top), ("exponent", mantissa, top - 1), ("mantissa", 0, mantissa - 1)]
     return [Field(*part) for part in parts]
 
 
+def _mixed(singles: Singles, width: int) -> bool:
+    """Whether a tensor with enough faults to tell has shorter words than others."""
+    highest = np.zeros(len(singles.names), dtype=np.int64)
+    np.maximum.at(highest, singles.tensor, singles.bit)
+    faults = np.bincount(singles.tensor, minlength=highest.size)
+    return any(word_width(int(bit)) < width for bit in highest[faults >= _ENOUGH])
+
+
 def _half(values: Numbers) -> int | None:
     """Bits of the mantissa of a 16-bit float, if the values can be of one type only."""
-    finite = values[np.isfinite(values)].astype(np.float32)
     with np.errstate(over="ignore", under="ignore"):
-        half = bool(np.all(finite.astype(np.float16).astype(np.float32) == finite))
-    bfloat = not np.any(finite.view(np.uint32) & np.uint32(0xFFFF))
+        single = values.astype(np.float32)
+        half = bool(np.all(single.astype(np.float16).astype(np.float32) == single))
+    bfloat = not np.any(single.view(np.uint32) & np.uint32(0xFFFF))
     return None if half == bfloat else _MANTISSA_HALF if half else _MANTISSA_BFLOAT

@@ -94,8 +94,8 @@ class _Cells:
 def _draw(figure: "Figure", axes: "Axes", cells: _Cells, confidence: float) -> None:
     from matplotlib import cm, colormaps, colors, patches  # noqa: PLC0415 - optional, and slow to import
 
-    scale = colors.Normalize(0.0, 100.0 * max(float(cells.share.max()), 1e-9))
-    shades = cm.ScalarMappable(scale, colormaps[_COLOURS])
+    top = 100.0 * max(float(cells.share.max()), 1e-9)
+    shades = cm.ScalarMappable(colors.Normalize(0.0, top), colormaps[_COLOURS])
     for place, group in enumerate(cells.group.tolist()):
         row, bit = int(cells.row[place]), int(cells.bit[place])
         shade = shades.to_rgba(100.0 * cells.share[place])
@@ -105,7 +105,7 @@ def _draw(figure: "Figure", axes: "Axes", cells: _Cells, confidence: float) -> N
         cell.set_gid(hover(f"{cells.names[row]}, bit {bit}: {cells.rates.told(group, confidence)}"))
         axes.add_patch(cell)
         if cells.group.size <= _NUMBERED:
-            dark = 100.0 * cells.share[place] > 0.55 * scale.vmax
+            dark = 100.0 * cells.share[place] > 0.55 * top
             trials = f"{int(cells.rates.trials[group]):,}"
             axes.text(
                 bit,

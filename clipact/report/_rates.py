@@ -20,6 +20,7 @@ class Singles:
         tensor: Place of the tensor in ``names``, shape ``(rows,)`` as all that follow.
         bit: Position of the bit, -1 for a whole word.
         before: The word's value before.
+        after: The word's value after.
         rising: 1 where the bit went from 0 to 1, -1 from 1 to 0, 0 where that cannot be told.
         hit: Whether the metric left its golden value.
         values: The metric.
@@ -30,6 +31,7 @@ class Singles:
     tensor: Integers
     bit: Integers
     before: Numbers
+    after: Numbers
     rising: Integers
     hit: Flags
     values: Numbers

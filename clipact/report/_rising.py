@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from clipact.errors import FaultError
 from clipact.faults import Format, Native
 from clipact.report._trials import Flags, Integers, Numbers
 
@@ -31,7 +32,15 @@ def rising(
         up = np.where(whole, _larger(before, after), _farther(before, after))
         return np.where(sign, np.where(np.signbit(after), 1, -1), up)
     up = _larger(before, after)
-    return np.where(bit == number_format.width(torch.float32) - 1, -up, up)
+    return np.where(bit == _sign(number_format), -up, up)
+
+
+def _sign(number_format: Format) -> int:
+    """Position of the sign bit; that of no bit if the format is known by its text only."""
+    try:
+        return number_format.width(torch.float32) - 1
+    except FaultError:
+        return -1
 
 
 def _farther(before: Numbers, after: Numbers) -> Integers:

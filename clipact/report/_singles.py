@@ -1,5 +1,7 @@
 """Trials with one fault each: which bit of which tensor was hit, and whether it mattered."""
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
@@ -8,6 +10,8 @@ from clipact.faults import Result
 from clipact.report._rates import Singles
 from clipact.report._rising import rising
 from clipact.report._trials import Integers, check_metric, trials_of
+
+_NUMBER = re.compile(r"(\D*)(\d*)")
 
 
 def single_faults(result: Result, metric: str, tolerance: float = 0.0) -> Singles:
@@ -35,6 +39,7 @@ def single_faults(result: Result, metric: str, tolerance: float = 0.0) -> Single
         tensor=tensor,
         bit=bit,
         before=values[0],
+        after=values[1],
         rising=rising(tensor, bit, values, result.format),
         hit=trials.changed(metric, tolerance)[row],
         values=trials.values[metric][row],
@@ -52,9 +57,10 @@ def _in_order(texts: npt.NDArray[np.object_], codes: Integers) -> tuple[tuple[st
     return tuple(names), to_place[codes]
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Numbers among the parts of a name in their own order."""
-    return [(int(p), "") if p.isdecimal() else (-1, p) for p in name.split(".")]
+def _natural(name: str) -> list[tuple[str, int]]:
+    """The parts of a name, with numbers in their own order."""
+    parts = _NUMBER.findall(name)
+    return [(text, int(number or -1)) for text, number in parts]
 
 
 def _nothing(result: Result) -> str:

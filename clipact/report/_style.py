@@ -49,9 +49,9 @@ def label(axes: "Axes", title: str, x: str, y: str, *, above: int = 0) -> None:
     axes.set_ylabel(y, color=SOFT, fontsize=9.5)
 
 
-def legend(axes: "Axes", loc: str = "best") -> None:
+def legend(axes: "Axes") -> None:
     """A legend without a frame, in the text's colour."""
-    axes.legend(frameon=False, labelcolor=INK, fontsize=9, loc=loc)
+    axes.legend(frameon=False, labelcolor=INK, fontsize=9)
 
 
 def logarithmic(axes: "Axes", which: str) -> None:
@@ -61,7 +61,7 @@ def logarithmic(axes: "Axes", which: str) -> None:
     axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
     axes.set(**{f"{which}scale": "log"})
     axis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_major_formatter(ticker.StrMethodFormatter("{x:,.10g}"))
     axis.set_minor_formatter(ticker.NullFormatter())
 
 

@@ -26,7 +26,7 @@ _COLOUR = re.compile(rf"(fill|stroke): ({'|'.join(_COLOURS)})\b")
 
 def hover(text: str) -> str:
     """An id (``artist.set_gid``) that :func:`svg` makes a hint: text that shows when the pointer rests there."""
-    return f"{_MARK}{text}"
+    return _MARK + text.replace('"', "'")  # then the id stands in double quotes
 
 
 def svg(figure: "Figure") -> str:
