@@ -296,7 +296,7 @@ def test_no_store_there(tmp_path):
 def test_a_folder_where_the_store_should_be(tmp_path, identity):
     (tmp_path / "file").touch()
     with (
-        pytest.raises(CampaignError, match="folder cannot be made"),
+        pytest.raises(CampaignError, match="cannot be written, because its lock"),
         Store.open(tmp_path / "file" / "run", identity),
     ):
         pass

@@ -19,7 +19,7 @@ _FAR = 2**30  # the byte that is locked on Windows, behind the text, which stays
 
 @final
 class Lock:
-    """Hold ``path.lock`` for the length of a block.
+    """Hold ``path.lock`` for the length of a block; its folder is made if needed.
 
     Raises:
         CampaignError: Another process holds it, or the folder cannot be written.
@@ -41,6 +41,7 @@ class Lock:
     def _taken(self) -> bool:
         """Whether the lock is held; not if its file went away meanwhile, with the writer before."""
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise CampaignError(

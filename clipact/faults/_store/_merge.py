@@ -115,7 +115,7 @@ def _copy(connection: sqlite3.Connection, metrics: int) -> None:
 def _check_agree(connection: sqlite3.Connection, shard: Path, meta: Mapping[str, str]) -> None:
     """Refuse a trial that has other results in the shard; times and the words of tracebacks may differ."""
     identity = from_json(meta)
-    what = {"flips": "flips", "digest": "faults", "error IS NOT NULL": "failed"}
+    what = {"flips": "flips", "digest": "faults", "error IS NOT NULL": "failures"}
     what |= dict(zip(columns(len(identity.golden)), identity.golden, strict=True))
     for column, name in what.items():
         a, b = (f"{of}.{column}" for of in ("a", "b"))
@@ -124,7 +124,8 @@ def _check_agree(connection: sqlite3.Connection, shard: Path, meta: Mapping[str,
             f" WHERE ({a}) IS NOT ({b}) LIMIT 1"
         ).fetchone()
         if found:
-            fault, trial, one, two = found
+            fault, trial, *values = found
+            one, two = ("nan" if value is None else value for value in values)
             raise CampaignError(
                 f"trial {trial} of {identity.faults[fault]} has {name} {two} in {shard} and {one} in another of the stores, where"
                 " it must be the same; find out which is right, and merge without the other"

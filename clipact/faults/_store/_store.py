@@ -74,7 +74,6 @@ class Store:
                 process writes it, or it cannot be written.
         """
         file = Path(path)
-        _make_folder(file)
         with Lock(file), opened(file) as (connection, new):
             agreed = identity if new else _agreed(connection, identity, file)
             with durable(connection, file):
@@ -131,15 +130,6 @@ class Store:
         """Every trial so far."""
         with explained(self._path, "reading"):
             return result_of(self._connection, self.identity)
-
-
-def _make_folder(file: Path) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CampaignError(
-            f"{file} cannot be written, because its folder cannot be made: {error.strerror}; give another path"
-        ) from error
 
 
 def _begin(connection: sqlite3.Connection, identity: Identity, *, new: bool) -> None:
