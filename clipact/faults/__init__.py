@@ -17,6 +17,7 @@ from clipact.faults._compare import Comparison, Difference, compare
 from clipact.faults._evaluation import Evaluation, GoldenRun
 from clipact.faults._formats import FixedPoint, Format, Native
 from clipact.faults._inject import inject
+from clipact.faults._lifetime import Lifetime
 from clipact.faults._models import BitFlip, FaultModel
 from clipact.faults._outputs import Outputs
 from clipact.faults._population import population
@@ -25,8 +26,11 @@ from clipact.faults._result import Result, Trial
 from clipact.faults._statistics import Interval, sample_size, wilson
 from clipact.faults._summary import Summary, SummaryRow
 from clipact.faults._targets import (
+    Activations,
     Biases,
     Buffers,
+    Inputs,
+    OptimizerState,
     Target,
     Thresholds,
     Weights,
@@ -34,6 +38,7 @@ from clipact.faults._targets import (
 from clipact.faults._tensors import TargetTensor
 
 __all__ = [
+    "Activations",
     "Biases",
     "BitFlip",
     "Buffers",
@@ -48,8 +53,11 @@ __all__ = [
     "FixedPoint",
     "Format",
     "GoldenRun",
+    "Inputs",
     "Interval",
+    "Lifetime",
     "Native",
+    "OptimizerState",
     "Outputs",
     "Result",
     "Summary",

@@ -45,12 +45,19 @@ def unaddressable(tensor: Tensor) -> str | None:
     """Why the words of a tensor cannot be changed in place, each by itself; None where they can."""
     if is_lazy(tensor) or tensor.device.type == "meta":
         return "has no memory yet (a lazy module that never ran, or the meta device)"
+    if problem := unplain(tensor):
+        return problem
+    if shares_words(tensor):
+        return f"has several elements on one word (shape {tuple(tensor.shape)}, strides {tensor.stride()})"
+    return None
+
+
+def unplain(tensor: Tensor) -> str | None:
+    """Why the elements of a tensor are not plain numbers in memory; None where they are."""
     if tensor.layout is not torch.strided:
         return f"is a sparse tensor ({tensor.layout})"
     if tensor.is_complex() or tensor.is_quantized:
         return f"has the type {tensor.dtype}, whose words are not plain numbers"
     if type(plain := tensor.detach()) is not Tensor:
         return f"is a {type(plain).__name__}, not a plain tensor"
-    if shares_words(tensor):
-        return f"has several elements on one word (shape {tuple(tensor.shape)}, strides {tensor.stride()})"
     return None
