@@ -1,0 +1,194 @@
+"""Run a model with faults, and golden values in the place of what they do not touch."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, final
+
+from torch import nn
+
+from clipact.faults._replay._arguments import Given
+from clipact.faults._replay._golden import Golden, Loan, Scratch
+from clipact.faults._replay._plan import Plan
+from clipact.faults._replay._structure import NEVER
+from clipact.faults._replay._surroundings import surroundings
+
+__all__ = ["Replay", "Step"]
+
+
+class Step(NamedTuple):
+    """One forward to come: what it did without faults, and what of that these faults let it skip.
+
+    Attributes:
+        golden: The golden run of it.
+        plan: None where it must run in full.
+    """
+
+    golden: Golden
+    plan: Plan | None
+
+
+class _Now(NamedTuple):
+    golden: Golden
+    plan: Plan
+    loan: Loan
+
+
+class _Frame:
+    """A call that runs: which, and how many calls it has made."""
+
+    __slots__ = ("made", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number, self.made = number, 0
+
+
+@final
+class Replay:
+    """One evaluation under faults, in the place of the forwards of modules.
+
+    The state is *clean* until a fault is met, and clean again when a call in which it was met has returned its golden output
+    nevertheless. While it is clean, what the plan says to skip is skipped; otherwise everything runs.
+
+    Args:
+        steps: The forwards to come.
+        modules: Visible modules, by path.
+        scratch: For values that nobody reads.
+
+    Attributes:
+        diverged: What differed from the golden run though no fault explains it; None if nothing.
+        valid: Whether the evaluation saw what it would have seen without golden values. If not, it must be repeated in full.
+        skipped: Number of calls that were replaced by golden outputs.
+        masked: Number of calls that met faults and returned their golden outputs all the same.
+        spoilt: Whether golden values were overwritten, so that no more trials may be replayed.
+    """
+
+    def __init__(
+        self, steps: Sequence[Step], modules: Mapping[str, nn.Module], scratch: Scratch
+    ) -> None:
+        self.diverged: str | None = None
+        self.valid = True
+        self.spoilt = False
+        self.skipped = self.masked = 0
+        self._steps, self._modules, self._scratch = steps, modules, scratch
+        self._thread = threading.get_ident()
+        self._next = 0
+        self._faulty = self._dirty = self._stopped = False
+        self._frames: list[_Frame] = []
+        self._now: _Now | None = None
+        self._loans: list[Loan] = []
+
+    @property
+    def golden(self) -> bool:
+        """Whether all forwards of the golden run were repeated and each had its golden outcome."""
+        complete = 0 < self._next == len(self._steps)
+        return complete and self.valid and not (self._faulty or self.diverged)
+
+    def __call__(
+        self, path: str, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """See :class:`Actor`."""
+        if self._dirty or self._stopped or threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        if self._now is None:
+            return self._whole(path, forward, (args, kwargs))
+        return self._child(self._now, path, forward, (args, kwargs))
+
+    def check(self) -> None:
+        """The evaluation has ended: see that golden values are still what they were."""
+        if not all(loan.intact() for loan in self._loans):
+            self._break("golden values were changed in place")
+            self.spoilt = True
+
+    def _whole(self, path: str, forward: Callable[..., Any], given: Given) -> Any:
+        """A forward that no other surrounds."""
+        step = self._expected(path, given)
+        if step is None or step.plan is None:
+            self._dirty = True
+        else:
+            self._faulty |= step.plan.corrupted
+            loan = Loan(step.golden, step.plan.copied, self._scratch)
+            self._loans.append(loan)
+            self._now = _Now(step.golden, step.plan, loan)
+        try:
+            if self._now is None:
+                return forward(*given[0], **given[1])
+            return self._step(self._now, 0, forward, given)
+        finally:
+            self._faulty |= self._dirty
+            # what faults did to the state of modules, the next forward meets
+            self._stopped |= self._dirty and (step is None or step.golden.structure.stateful)
+            self._dirty = False
+            self._now = None
+
+    def _expected(self, path: str, given: Given) -> Step | None:
+        """The step to come, if this is it and it may be replayed."""
+        number, self._next = self._next, self._next + 1
+        step = self._steps[number] if number < len(self._steps) else None
+        if step is None or step.golden.path != path:
+            self._differ(f"forward {number} is of another module")
+            return None
+        if step.plan is None:
+            return step
+        if not step.golden.arguments.again(given):
+            if not self._faulty:
+                self._differ(f"forward {number} is given other arguments")
+            return step._replace(plan=None)
+        if surroundings(self._modules.values()) != step.golden.around:
+            self._differ(f"forward {number} runs in another mode")
+            return step._replace(plan=None)
+        return step
+
+    def _child(
+        self, now: _Now, path: str, forward: Callable[..., Any], given: Given
+    ) -> Any:
+        frame = self._frames[-1]
+        place = frame.made
+        frame.made += 1
+        if place >= now.plan.dirty[frame.number]:
+            self._dirty = True
+            return forward(*given[0], **given[1])
+        calls = now.golden.structure.calls
+        children = calls[frame.number].children
+        if place >= len(children) or calls[children[place]].path != path:
+            self._break(f"{path} was called out of turn")
+            return forward(*given[0], **given[1])
+        return self._step(now, children[place], forward, given)
+
+    def _step(
+        self, now: _Now, number: int, forward: Callable[..., Any], given: Given
+    ) -> Any:
+        if now.plan.skip[number]:
+            self.skipped += 1
+            return now.loan.output(number)
+        frame = _Frame(number)
+        self._frames.append(frame)
+        try:
+            value = forward(*given[0], **given[1])
+        except BaseException:
+            self._dirty = True
+            raise
+        finally:
+            self._frames.pop()
+        self._leave(now, frame, value)
+        return value
+
+    def _leave(self, now: _Now, frame: _Frame, value: Any) -> None:
+        structure, number = now.golden.structure, frame.number
+        if not self._dirty and now.plan.dirty[number] == NEVER:
+            if frame.made != len(structure.calls[number].children):
+                self._break(f"{structure.calls[number].path or 'the model'} returned early")
+            return
+        self._dirty = (
+            self._stopped
+            or not structure.comparable[number]
+            or not now.golden.equals(number, value)
+        )
+        self.masked += not self._dirty
+
+    def _differ(self, what: str) -> None:
+        self.diverged = self.diverged or what
+
+    def _break(self, what: str) -> None:
+        """The code took another course, after golden values were handed out."""
+        self._differ(what)
+        self.valid, self._dirty, self._stopped = False, True, True
