@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from clipact.errors import CampaignError
-from clipact.faults import Result
+from clipact.faults import BitFlip, Result
 from clipact.report._comparison import comparison
 from clipact.report._facts import facts
 from clipact.report._measured import measured
 from clipact.report._page import Section, write_page
-from clipact.report._parts import parts
+from clipact.report._parts import parts, rates
+from clipact.report._trials import check_metric
 from clipact.report._view import View
 
 
@@ -58,9 +60,10 @@ def campaign_page(  # noqa: PLR0913 - how it is looked at, by keyword
         'report.html'
     """
     named = {"": result} if isinstance(result, Result) else dict(result)
-    _check(named)
-    first = next(iter(named.values()))
+    first = _first(named)
     chosen = _metric(first) if metric is None else metric
+    for each in named.values():
+        check_metric(each, chosen)
     view = View(chosen, tolerance, margin, confidence)
     sections = [section for name, each in named.items() for section in _of_one(name, each, view)]
     if len(named) > 1:
@@ -78,7 +81,8 @@ def campaign_page(  # noqa: PLR0913 - how it is looked at, by keyword
     )
 
 
-def _check(named: Mapping[str, Result]) -> None:
+def _first(named: Mapping[str, Result]) -> Result:
+    """The first of the results, none of which is empty."""
     if not named:
         raise CampaignError("campaign_page() got no result; give at least one")
     for name, result in named.items():
@@ -86,6 +90,7 @@ def _check(named: Mapping[str, Result]) -> None:
             raise CampaignError(
                 f"the campaign{f' {name!r}' if name else ''} has no trial yet, so that there is nothing to show"
             )
+    return next(iter(named.values()))
 
 
 def _metric(result: Result) -> str:
@@ -93,12 +98,15 @@ def _metric(result: Result) -> str:
 
 
 def _title(result: Result) -> str:
-    models = ", ".join(map(str, result.faults[:3])) + (", …" if len(result.faults) > 3 else "")
-    return f"{models} on {result.target}"
+    models = result.faults
+    if rates(result):
+        ends = sorted(f.rate for f in models if isinstance(f, BitFlip) and f.rate)
+        return f"Bit error rates from {ends[0]:g} to {ends[-1]:g} on {result.target}"
+    named = str(models[0]) if len(models) == 1 else f"{len(models)} fault models"
+    return f"{named} on {result.target}"
 
 
 def _of_one(name: str, result: Result, view: View) -> Iterator[Section]:
     """The sections of one campaign, under its name if there are several."""
     for section in [*parts(result, view), measured(result)]:
-        title = f"{name}: {section.title}" if name else section.title
-        yield Section(title, section.text, section.figures, section.tables)
+        yield replace(section, chapter=name)

@@ -33,12 +33,20 @@ def comparison(named: Mapping[str, Result], view: View) -> Iterator[Section]:
 
 
 def _differences(found: Comparison) -> Table:
+    base = {row.fault: row.mean for row in found.rows if row.name == found.baseline}
+    header = [
+        "campaign",
+        "fault model",
+        "pairs",
+        f"mean {found.metric}",
+        f"of {found.baseline}",
+        "difference",
+    ]
     rows: list[list[str]] = []
     for row in found.rows:
-        d, own = row.difference, row.name == found.baseline
-        shown = "" if own else f"{d.estimate:+.4f} [{d.low:+.4f}, {d.high:+.4f}]"
-        rows.append([row.name, str(row.fault), f"{row.pairs:,}", f"{row.mean:.4f}", shown])
-    return Table(
-        ["campaign", "fault model", "pairs", f"mean {found.metric}", f"minus {found.baseline}"],
-        rows,
-    )
+        if row.name != found.baseline:
+            d = row.difference
+            means = [f"{mean:.4f}" for mean in (row.mean, base[row.fault])]
+            shown = f"{d.estimate:+.4f} [{d.low:+.4f}, {d.high:+.4f}]"
+            rows.append([row.name, str(row.fault), f"{row.pairs:,}", *means, shown])
+    return Table(header, rows)

@@ -7,7 +7,17 @@ import numpy as np
 
 from clipact.errors import CampaignError
 from clipact.faults import Result
-from clipact.report._style import CURVES, LINE, RED, label, legend, logarithmic, picture, verbatim
+from clipact.report._style import (
+    CURVES,
+    LINE,
+    RED,
+    label,
+    legend,
+    logarithmic,
+    picture,
+    spread,
+    verbatim,
+)
 from clipact.report._trials import Integers, Numbers, check_metric, trials_of
 
 if TYPE_CHECKING:
@@ -153,6 +163,5 @@ def _finish(axes: "Axes") -> None:
 
 
 def _ends(paths: dict[str, _Path]) -> str:
-    ends = sorted({int(path.n[-1]) for path in paths.values()})
-    n = f"{ends[0]:,}" if len(ends) == 1 else f"{ends[0]:,} to {ends[-1]:,}"
+    n = spread(int(path.n[-1]) for path in paths.values())
     return f"; n = {n} for each fault model" if len(paths) > 1 else f"; n = {n}"

@@ -1,11 +1,21 @@
 """Accuracy against bit error rate."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from clipact.errors import CampaignError
-from clipact.faults import BitFlip, Result
-from clipact.report._style import CURVES, LINE, MARKERS, SOFT, label, legend, picture, verbatim
+from clipact.faults import BitFlip, Interval, Result
+from clipact.report._style import (
+    CURVES,
+    LINE,
+    MARKERS,
+    SOFT,
+    label,
+    legend,
+    picture,
+    spread,
+    verbatim,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,20 +56,16 @@ def accuracy_vs_ber(
     if not curves:
         raise CampaignError("accuracy_vs_ber() got no result; give at least one")
     goldens = sorted({result.golden[metric] for result in named.values()})
-    ends = [end for _, _, lows, highs in curves.values() for end in (*lows, *highs)]
+    points = [point for curve in curves.values() for point in curve]
+    ends = [end for point in points for end in (point.mean.low, point.mean.high)]
     share = all(0.0 <= value <= 1.0 for value in (*goldens, *ends))
     unit = 100.0 if share else 1.0
     figure, axes = picture(height=4.6)
     for place, (name, curve) in enumerate(curves.items()):
         _draw(axes, place, name, curve, unit)
     for place, value in enumerate(goldens):
-        axes.axhline(
-            unit * value,
-            color=SOFT,
-            linestyle="--",
-            linewidth=1,
-            label=None if place else "golden",
-        )
+        once = None if place else "golden"
+        axes.axhline(unit * value, color=SOFT, linestyle="--", linewidth=1, label=once)
     if share:
         axes.set_ylim(-2, 102)
     axes.set_xscale("log")
@@ -68,29 +74,31 @@ def accuracy_vs_ber(
     label(
         axes,
         f"{metric} against bit error rate" if title is None else title,
-        f"bit error rate; n = {_trials(named)} trials a point",
+        f"bit error rate; n = {spread(point.trials for point in points)} trials a point",
         f"{metric}{' (%)' if share else ''}, mean with {100 * confidence:g} % interval",
     )
     return figure
 
 
-Curve = tuple[list[float], list[float], list[float], list[float]]
+class _Point(NamedTuple):
+    """What was found at a rate."""
+
+    rate: float
+    mean: Interval
+    trials: int
 
 
-def _draw(axes: "Axes", place: int, name: str, curve: Curve, unit: float) -> None:
-    rates, means, lows, highs = curve
+def _draw(axes: "Axes", place: int, name: str, curve: list[_Point], unit: float) -> None:
     colour, marker = CURVES[place % len(CURVES)], MARKERS[place % len(MARKERS)]
-    axes.fill_between(
-        rates,
-        [unit * y for y in lows],
-        [unit * y for y in highs],
-        color=colour,
-        alpha=0.16,
-        linewidth=0,
+    rates = [point.rate for point in curve]
+    lows, highs = (
+        [unit * end for end in ends]
+        for ends in zip(*((p.mean.low, p.mean.high) for p in curve), strict=True)
     )
+    axes.fill_between(rates, lows, highs, color=colour, alpha=0.16, linewidth=0)
     axes.plot(
         rates,
-        [unit * y for y in means],
+        [unit * point.mean.estimate for point in curve],
         color=colour,
         marker=marker,
         markersize=5,
@@ -99,28 +107,15 @@ def _draw(axes: "Axes", place: int, name: str, curve: Curve, unit: float) -> Non
     )
 
 
-def _curve(name: str, result: Result, metric: str, confidence: float) -> Curve:
-    """Rates, means, lower and upper ends, by rising rate."""
+def _curve(name: str, result: Result, metric: str, confidence: float) -> list[_Point]:
+    """By rising rate."""
     if metric not in result.golden:
         raise CampaignError(f"{name} has no metric {metric!r}; it has {', '.join(result.golden)}")
-    points: list[tuple[float, float, float, float]] = []
+    points: list[_Point] = []
     for row in result.summary(confidence=confidence).rows:
         if not isinstance(row.fault, BitFlip) or not row.fault.rate:
             raise CampaignError(
                 f"{name} has trials of {row.fault}; a curve over bit error rates needs BitFlip(rate=…) above 0"
             )
-        mean = row.means[metric]
-        points.append((row.fault.rate, mean.estimate, mean.low, mean.high))
-    rates, means, lows, highs = (list(column) for column in zip(*sorted(points), strict=True))
-    return rates, means, lows, highs
-
-
-def _trials(named: Mapping[str, Result]) -> str:
-    """Number of trials of a fault model, which may differ."""
-    done = [
-        result.values(next(iter(result.golden)), f).size
-        for result in named.values()
-        for f in result.faults
-    ]
-    low, high = min(done), max(done)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        points.append(_Point(row.fault.rate, row.means[metric], row.trials))
+    return sorted(points, key=lambda point: point.rate)

@@ -27,13 +27,14 @@ _BINS = 40
 
 
 def metric_drop(result: Result, *, metric: str = "accuracy") -> "Figure":
-    """Draw a histogram of how far a metric is below its golden value in each trial.
+    """Draw how far a metric falls below its golden value in the trials.
 
-    The share of trials is on a logarithmic axis, so that one disaster in thousands is seen. Trials whose metric is not finite
-    are counted in the caption. Where metric and golden value are between 0 and 1 the fall is in percentage points.
+    Of one fault model it is a histogram; of several, curves of the share of trials that fall at least so far. Shares are on a
+    logarithmic axis, so that one disaster in thousands is seen. Trials whose metric is not finite are counted beside the axis.
+    Where metric and golden value are between 0 and 1 the fall is in percentage points.
 
     Args:
-        result: Of a campaign; each of its fault models, up to eight, is an outline.
+        result: Of a campaign; of its fault models up to eight are drawn.
         metric: What to look at.
 
     Returns:
@@ -50,27 +51,25 @@ def metric_drop(result: Result, *, metric: str = "accuracy") -> "Figure":
         raise CampaignError(
             f"{metric} is not finite in any of {len(result):,} trials, so that there is no fall to draw"
         )
-    points = all(0.0 <= v <= 1.0 for v in (result.golden[metric], *(result.golden[metric] - every)))
-    unit = 100.0 if points else 1.0
-    edges = _edges(unit * every)
+    golden = result.golden[metric]
+    points = all(0.0 <= v <= 1.0 for v in (golden, golden - every.min(), golden - every.max()))
+    unit, named = (100.0, " (percentage points)") if points else (1.0, "")
     figure, axes = picture(height=4.0, width=6.8)
-    for place, (name, values) in enumerate(drops.items()):
-        _draw(axes, place, name, unit * values, edges, filled=len(drops) == 1)
+    if len(drops) == 1:
+        _histogram(axes, unit * every)
+    else:
+        _curves(axes, {name: unit * values for name, values in drops.items()})
     axes.axvline(0, color=INK, linewidth=0.8, linestyle=":")
     logarithmic(axes, "y")
     axes.grid(visible=True, axis="y", color=LINE, linewidth=0.8)
-    if len(drops) > 1:
-        legend(axes)
-    left = len(result.faults) - len(drops)
-    notes = [f"n = {every.size:,} trials"]
-    notes += [f"{broken:,} not finite left out"] if broken else []
-    notes += [f"{left} more fault models left out"] if left else []
-    golden = f"{unit * result.golden[metric]:.4g}{' %' if points else ''}"
+    notes = f"; n = {every.size:,} trials{f', {broken:,} not finite left out' if broken else ''}"
     label(
         axes,
-        f"How far {metric} falls below the golden run's {golden}",
-        f"fall of {metric}{' (percentage points)' if points else ''}; {', '.join(notes)}",
-        "share of trials (%)",
+        f"How far {metric} falls below the golden run's {unit * golden:.4g}{' %' if points else ''}",
+        f"fall of {metric}{named}{notes}",
+        "share of trials (%)"
+        if len(drops) == 1
+        else "share of trials that fall at least so far (%)",
     )
     return figure
 
@@ -88,25 +87,22 @@ def _drops(result: Result, metric: str) -> tuple[dict[str, Numbers], int]:
     return found, broken
 
 
-def _edges(values: Numbers) -> Numbers:
-    """Edges of bins; trials without any fall are in the middle of one."""
+def _histogram(axes: "Axes", values: Numbers) -> None:
+    """Bins of equal width; trials without any fall are in the middle of one."""
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     step = (high - low) / _BINS or 1.0
-    return step * np.arange(np.floor(low / step) - 0.5, np.ceil(high / step) + 1.0)
-
-
-def _draw(
-    axes: "Axes", place: int, name: str, values: Numbers, edges: Numbers, *, filled: bool
-) -> None:
+    edges = step * np.arange(np.floor(low / step) - 0.5, np.ceil(high / step) + 1.0)
     counts, _ = np.histogram(values, edges)
-    shares = 100.0 * counts / max(values.size, 1)
+    least = 50.0 / values.size  # half a trial
     axes.stairs(
-        shares,
-        edges,
-        baseline=50.0 / max(values.size, 1),  # half a trial
-        color=BLUE if filled else CURVES[place],
-        fill=filled,
-        alpha=0.8 if filled else 1.0,
-        linewidth=1.6,
-        label=verbatim(name),
+        100.0 * counts / values.size, edges, baseline=least, color=BLUE, fill=True, alpha=0.85
     )
+
+
+def _curves(axes: "Axes", drops: dict[str, Numbers]) -> None:
+    """Of each fault model, how many fall at least so far."""
+    for (name, values), colour in zip(drops.items(), CURVES, strict=False):
+        fall = np.sort(values)
+        share = 100.0 * np.arange(fall.size, 0, -1) / max(fall.size, 1)
+        axes.step(fall, share, where="pre", color=colour, linewidth=1.6, label=verbatim(name))
+    legend(axes)

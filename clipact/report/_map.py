@@ -120,3 +120,5 @@ def _draw(figure: "Figure", axes: "Axes", cells: _Cells, confidence: float) -> N
     bar.set_label("share of faults (%)", color=SOFT, fontsize=9.5)
     bar.ax.tick_params(colors=SOFT, labelcolor=INK, labelsize=9)
     bar.outline.set_visible(False)
+    if bar.solids is not None:
+        bar.solids.set(rasterized=False, edgecolor="face")  # no image inside the SVG

@@ -16,6 +16,7 @@ from clipact.report._style import (
     percent,
     picture,
     shortened,
+    spread,
     verbatim,
 )
 from clipact.report._svg import hover
@@ -105,9 +106,8 @@ def _stacks(counts: dict[str, dict[Outcome, int]], confidence: float) -> "Figure
     axes.set_yticks(range(len(counts)), [verbatim(shortened(fault)) for fault in counts])
     axes.set_ylim(len(counts) - 0.4, -0.6)
     axes.set_xlim(0, 100)
-    totals = sorted({sum(found.values()) for found in counts.values()})
-    n = f"{totals[0]:,}" if len(totals) == 1 else f"{totals[0]:,} to {totals[-1]:,}"
-    axes.figure.legend(
+    n = spread(sum(found.values()) for found in counts.values())
+    figure.legend(
         *_unique(axes),
         loc="outside lower center",
         ncols=2,

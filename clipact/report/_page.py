@@ -2,12 +2,12 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from clipact._version import __version__
 from clipact.errors import MissingExtraError
@@ -69,12 +69,14 @@ class Section:
         text: One paragraph.
         figures: Matplotlib figures, drawn inline as SVG.
         tables: Tables.
+        chapter: Heading of the sections that it stands among; empty for none.
     """
 
     title: str
     text: str = ""
     figures: Sequence["Figure"] = field(default=())
     tables: Sequence[Table] = field(default=())
+    chapter: str = ""
 
 
 def write_page(
@@ -104,7 +106,6 @@ def write_page(
     """
     try:
         from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - optional
-        from markupsafe import Markup  # noqa: PLC0415 - optional, comes with Jinja
     except ImportError:
         raise MissingExtraError("a report needs Jinja: pip install 'clipact[report]'") from None
     environment = Environment(
@@ -113,27 +114,32 @@ def write_page(
     template = environment.from_string(
         files("clipact.report").joinpath("_page.html").read_text("utf-8")
     )
-    places = count()
-    drawn = [
-        {
-            "title": section.title,
-            "text": section.text,
-            "figures": [
-                (title_of(figure) or section.title, Markup(in_page(svg(figure), next(places))))
-                for figure in section.figures
-            ],
-            "tables": section.tables,
-        }
-        for section in sections
+    place = count()
+    chapters = [
+        (chapter, [_drawn(section, place) for section in some])
+        for chapter, some in groupby(sections, key=lambda section: section.chapter)
     ]
     page = template.render(
         title=title,
         lead=lead,
         facts=facts,
-        sections=drawn,
+        chapters=chapters,
+        sections=len(sections),
         footer=f"Written by clipact {__version__}.",
     )
     return _write(Path(path), page)
+
+
+def _drawn(section: Section, place: Iterator[int]) -> dict[str, Any]:
+    """A section for the template; its figures are drawn, and each knows its place."""
+    from markupsafe import Markup  # noqa: PLC0415 - optional, comes with Jinja
+
+    figures = [
+        (title_of(figure) or section.title, Markup(in_page(svg(figure), next(place))))
+        for figure in section.figures
+    ]
+    plain = {"title": section.title, "text": section.text, "tables": section.tables}
+    return {**plain, "figures": figures, "id": f"part-{next(place)}"}
 
 
 def _write(path: Path, text: str) -> Path:

@@ -29,7 +29,7 @@ def parts(result: Result, view: View) -> Iterator[Section]:
     """
     yield _summary(result, view)
     if rates(result):
-        curve = accuracy_vs_ber([result], metric=level(result), confidence=view.confidence)
+        curve = accuracy_vs_ber({"mean": result}, metric=level(result), confidence=view.confidence)
         yield Section("Against the bit error rate", figures=[curve])
     yield _outcomes(result, view)
     yield from _maps(result, view)

@@ -67,5 +67,5 @@ def _nothing(result: Result) -> str:
     flips = float(result.columns.flips.mean()) if len(result) else 0.0
     return (
         f"maps need single-fault trials, and none of the {len(result):,} trials here kept one single fault (they have"
-        f" {flips:.3g} on average); run a campaign of BitFlip(count=1)"
+        f" {flips:,.{0 if flips >= 10 else 1}f} bits hit on average); run a campaign of BitFlip(count=1)"
     )

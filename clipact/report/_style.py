@@ -1,5 +1,6 @@
 """How every picture looks: colours, text, axes."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from clipact.errors import MissingExtraError
@@ -102,3 +103,14 @@ def percent(share: float) -> str:
     if value >= 10.0:
         return f"{value:.3g} %"
     return f"{value:.1f} %" if value >= 1.0 else f"{value:.2g} %"
+
+
+def spread(counts: Iterable[int]) -> str:
+    """A number, or the least and the greatest of several.
+
+    Examples:
+        >>> spread([1000, 1000]), spread([97, 100, 98])
+        ('1,000', '97 to 100')
+    """
+    ends = sorted(set(counts))
+    return f"{ends[0]:,}" if len(ends) == 1 else f"{ends[0]:,} to {ends[-1]:,}"

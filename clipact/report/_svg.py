@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _MARK = "hover:"
 _HINTED = re.compile(rf'<g id="{_MARK}([^"]*)">')
+_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 _ID = re.compile(r'\b(id="|href="#|url\(#)')
 
 # Black text and white ground are what figures have that were not drawn here.
@@ -47,7 +48,7 @@ def in_page(text: str, place: int) -> str:
         text: From :func:`svg`.
         place: Of the figure among those of the page.
     """
-    own = _ID.sub(rf"\g<1>f{place}-", text)
+    own = _ID.sub(rf"\g<1>f{place}-", _METADATA.sub("", text))
     return _COLOUR.sub(lambda found: f"{found[1]}: var(--{_COLOURS[found[2]]})", own)
 
 

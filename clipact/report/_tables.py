@@ -61,7 +61,13 @@ def _summary_row(row: SummaryRow, result: Result, events: list[str]) -> list[str
         for m in result.golden
     ]
     shares = [_interval(row.any_trial[e]) for e in events]
-    return [str(row.fault), f"{row.trials:,}", f"{row.flips:,.4g}", *means, *shares]
+    return [
+        str(row.fault),
+        f"{row.trials:,}",
+        f"{row.flips:,.{0 if row.flips >= 100 else 1}f}",
+        *means,
+        *shares,
+    ]
 
 
 def tensor_table(singles: Singles, view: View) -> Table:

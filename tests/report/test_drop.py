@@ -42,10 +42,15 @@ def test_values_that_are_not_finite_and_failures_are_counted():
         of_values([np.nan, np.inf], 0.9)
 
 
-def test_an_outline_for_each_fault_model(rates):
+def test_of_several_fault_models_the_share_that_falls_at_least_so_far(rates):
     axes = metric_drop(rates).axes[0]
     assert [t.get_text() for t in axes.get_legend().get_texts()] == [str(f) for f in rates.faults]
-    assert all(not patch.get_fill() for patch in axes.patches)
+    for fault, line in zip(rates.faults, axes.lines, strict=False):
+        fall = 90 - 100 * rates.values("accuracy", fault)
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
+            assert y >= 100 * np.mean(fall > x + 1e-9)
+        assert line.get_ydata()[0] == 100
+        assert line.get_xdata()[-1] == pytest.approx(fall.max())
 
 
 def test_nothing_falls():

@@ -46,7 +46,7 @@ def test_without_single_faults_it_says_what_is_missing(rates):
         CampaignError, match=r"maps need single-fault trials, and none of the 90 trials here"
     ) as error:
         single_faults(rates, "sdc")
-    assert "5 on average" in str(error.value)
+    assert "5.0 bits hit on average" in str(error.value)
     assert "BitFlip(count=1)" in str(error.value)
 
 
