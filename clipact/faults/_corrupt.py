@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from clipact.faults._formats import Codec
-from clipact.faults._hits import Codes, Hits, hit_words
+from clipact.faults._hits import Codes, Hits, Indices, Numbers, hit_words, places_among
 from clipact.faults._models import FaultModel
 from clipact.faults._words import Words
 
@@ -45,7 +44,7 @@ def corrupted_codes(
     codes = [codecs[0].format.encode(values, scale)]
     for place, mechanism in enumerate(fault.parts):
         ours = [parts[place] for parts in hits]
-        at = _places(words, ours) if len(fault.parts) > 1 else slice(None)
+        at = places_among(words, ours) if len(fault.parts) > 1 else slice(None)
         struck = Words(
             codes=codes[-1][at],
             mask=np.concatenate([one.mask for one in ours]),
@@ -60,26 +59,13 @@ def corrupted_codes(
     return codes
 
 
-def group_scale(
-    codecs: Sequence[Codec], words: Sequence[npt.NDArray[np.int64]]
-) -> npt.NDArray[np.float64] | None:
+def group_scale(codecs: Sequence[Codec], words: Sequence[Indices]) -> Numbers | None:
     """Of each word, tensor by tensor, what a bit is worth; None if always the same."""
     scales = [codec.scale(index) for codec, index in zip(codecs, words, strict=True)]
     found = [scale for scale in scales if scale is not None]
     return np.concatenate(found) if found else None
 
 
-def _places(words: Sequence[npt.NDArray[np.int64]], hits: Sequence[Hits]) -> npt.NDArray[np.int64]:
-    """Where the words of one part are among those of all parts, tensor by tensor."""
-    starts = np.cumsum([0, *(index.size for index in words[:-1])])
-    return np.concatenate(
-        [
-            start + np.searchsorted(index, one.index)
-            for start, index, one in zip(starts, words, hits, strict=True)
-        ]
-    )
-
-
-def _payload(hits: Sequence[Hits]) -> npt.NDArray[np.float64] | None:
+def _payload(hits: Sequence[Hits]) -> Numbers | None:
     found = [one.payload for one in hits if one.payload is not None]
     return np.concatenate(found) if found else None

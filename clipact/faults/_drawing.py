@@ -42,10 +42,22 @@ class Amount:
         return (self.rate or 0.0) * number if self.count is None else float(self.count)
 
 
+class Drawn(NamedTuple):
+    """The places that are hit.
+
+    Attributes:
+        place: Tensor by tensor, within each sorted and distinct, and numbered as in the tensor.
+        sizes: How many are of each tensor.
+    """
+
+    place: Indices
+    sizes: Indices
+
+
 def draw_places(
     places: Sequence[Places], amount: Amount, draw: Draw, *, what: str = "bits"
-) -> list[Indices]:
-    """The places that are hit in each tensor, sorted and distinct.
+) -> Drawn:
+    """The places that are hit in each tensor.
 
     By rate, each tensor has streams of its own, keyed by its name: what other tensors the target has changes nothing.
     In one trial, up to half of a tensor's places, the smaller of two draws is a subset of the larger. That is nearly
@@ -61,10 +73,9 @@ def draw_places(
     Raises:
         FaultError: There are fewer places than the count.
     """
-    streams = Streams(draw)
     if amount.count is not None:
-        return _by_count(places, amount.count, streams, what)
-    return [_by_rate(each, amount.rate or 0.0, streams) for each in places]
+        return _by_count(places, amount.count, draw, what)
+    return _by_rate(places, amount.rate or 0.0, draw)
 
 
 def draw_uniform(name: str, number: int, draw: Draw) -> Numbers:
@@ -74,7 +85,7 @@ def draw_uniform(name: str, number: int, draw: Draw) -> Numbers:
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def _by_count(places: Sequence[Places], count: int, streams: Streams, what: str) -> list[Indices]:
+def _by_count(places: Sequence[Places], count: int, draw: Draw, what: str) -> Drawn:
     numbers = np.array([each.number for each in places], dtype=np.int64)
     ends = np.cumsum(numbers, dtype=np.int64)
     total = int(ends[-1])
@@ -82,16 +93,53 @@ def _by_count(places: Sequence[Places], count: int, streams: Streams, what: str)
         raise FaultError(
             f"{count} {what} are to be hit, but the target has {total}; lower the count"
         )
-    found = _distinct(streams.start("", Purpose.ADDRESS), total, count)
-    parts = np.split(found, np.searchsorted(found, ends)[:-1])
-    return [part - start for part, start in zip(parts, ends - numbers, strict=True)]
+    found = _distinct(Streams(draw).start("", Purpose.ADDRESS), total, count)
+    sizes = np.diff(np.searchsorted(found, ends), prepend=0)
+    return Drawn(found - np.repeat(ends - numbers, sizes), sizes)
 
 
-def _by_rate(places: Places, rate: float, streams: Streams) -> Indices:
-    count = int(streams.start(places.name, Purpose.COUNT).binomial(places.number, rate))
-    if count == 0:
-        return np.empty(0, dtype=np.int64)
-    return _distinct(streams.start(places.name, Purpose.ADDRESS), places.number, count)
+def _by_rate(places: Sequence[Places], rate: float, draw: Draw) -> Drawn:
+    """As :func:`_distinct` for each tensor, but sorted in one go where a place is hardly ever drawn twice."""
+    streams = Streams(draw)
+    sizes = np.zeros(len(places), dtype=np.int64)
+    words: list[Codes] = []
+    alone: dict[int, Indices] = {}
+    for tensor, (name, number) in enumerate(places):
+        count = int(streams.start(name, Purpose.COUNT).binomial(number, rate))
+        if count * count > number:
+            alone[tensor] = _distinct(streams.start(name, Purpose.ADDRESS), number, count)
+        elif count:
+            sizes[tensor] = count
+            words.append(streams.start(name, Purpose.ADDRESS).bit_generator.random_raw(count))
+    place, again = _sorted(places, sizes, words)
+    for tensor in again:
+        name, number = places[tensor]
+        start = streams.start(name, Purpose.ADDRESS)
+        alone[tensor] = _distinct(start, number, int(sizes[tensor]))
+    if not alone:
+        return Drawn(place, sizes)
+    parts = np.split(place, np.cumsum(sizes)[:-1])
+    chosen = [alone.get(tensor, part) for tensor, part in enumerate(parts)]
+    return Drawn(np.concatenate(chosen), np.array([part.size for part in chosen]))
+
+
+def _sorted(
+    places: Sequence[Places], sizes: Indices, words: Sequence[Codes]
+) -> tuple[Indices, list[int]]:
+    """Places from random words, tensor by tensor, and the tensors that must be drawn one by one: a place came twice."""
+    if not words:
+        return np.empty(0, dtype=np.int64), []
+    numbers = np.array([number for _, number in places], dtype=np.uint64)
+    start = np.repeat(np.cumsum(numbers) - numbers, sizes)
+    word = np.concatenate(words)
+    if word.max() > np.uint64(
+        2**64 - 1 - max(numbers.tolist())
+    ):  # one may be past the last full range
+        return start.astype(np.int64), np.flatnonzero(sizes).tolist()
+    place = np.sort(word % np.repeat(numbers, sizes) + start)
+    twice = place[1:] == place[:-1]
+    owner = np.repeat(np.arange(len(places)), sizes)[1:]
+    return (place - start).astype(np.int64), np.unique(owner[twice]).tolist() if twice.any() else []
 
 
 def _distinct(generator: np.random.Generator, population: int, count: int) -> Indices:

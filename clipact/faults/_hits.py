@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 from typing import NamedTuple, TypeAlias
 
@@ -55,38 +56,39 @@ NO_HITS = Hits(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint64))
 
 
 def bit_hits(
-    addresses: Sequence[Indices], per_word: Sequence[int], positions: Indices | None = None
+    place: Indices, sizes: Indices, per_word: Sequence[int], positions: Indices | None = None
 ) -> list[Hits]:
-    """The hits of bit addresses, which are sorted and distinct.
+    """The hits of bits.
 
     Args:
-        addresses: Of each tensor, ``flat index * per_word + place``.
+        place: Of each bit ``flat index * per_word + place in the word``, tensor by tensor, sorted and distinct in each.
+        sizes: How many bits of each tensor are hit.
         per_word: Of each tensor, how many bits of a word may be hit.
-        positions: Which bits these are, place by place; None where place and position are the same.
+        positions: Which bits these are, by place in the word; None where place and position are the same.
     """
-    sizes = np.array([part.size for part in addresses])
-    if not sizes.any():
-        return [NO_HITS] * len(addresses)
-    address = np.concatenate(addresses)
+    if not place.size:
+        return [NO_HITS] * len(sizes)
     alike = len(set(per_word)) == 1
     divisor = np.int64(per_word[0]) if alike else np.repeat(np.array(per_word, np.int64), sizes)
-    index = address // divisor
-    place = address - index * divisor
+    index = place // divisor
+    bit = place - index * divisor
+    if positions is not None:
+        bit = positions[bit]
     ends = np.cumsum(sizes)
     new = np.ones(index.size + 1, dtype=np.bool_)
     new[1:-1] = index[1:] != index[:-1]
     new[ends] = True
     first = np.flatnonzero(new[:-1])
-    bit = place if positions is None else positions[place]
     mask = np.bitwise_or.reduceat(np.left_shift(np.uint64(1), bit.astype(np.uint64)), first)
-    cuts = np.searchsorted(first, ends[:-1])
-    parts = zip(np.split(index[first], cuts), np.split(mask, cuts), strict=True)
-    return [Hits(words, ones) for words, ones in parts]
+    index = index[first]
+    cuts = [0, *np.searchsorted(first, ends).tolist()]
+    return [Hits(index[a:b], mask[a:b]) for a, b in pairwise(cuts)]
 
 
-def bits_hit(hits: Hits) -> int:
-    """Number of bits that are hit."""
-    return int.from_bytes(hits.mask.tobytes(), "little").bit_count()
+def bits_hit(hits: Sequence[Hits]) -> int:
+    """Number of bits that are hit in some tensors."""
+    masks = b"".join([one.mask.tobytes() for one in hits])
+    return int.from_bytes(masks, "little").bit_count()
 
 
 def hit_words(parts: Sequence[Hits]) -> Indices:
@@ -96,6 +98,13 @@ def hit_words(parts: Sequence[Hits]) -> Indices:
     return np.unique(np.concatenate([part.index for part in parts]))
 
 
+def places_among(words: Sequence[Indices], hits: Sequence[Hits]) -> Indices:
+    """Where the words that are hit are among other words, tensor by tensor; they are all among them."""
+    starts = np.cumsum([0, *(index.size for index in words[:-1])])
+    each = zip(starts, words, hits, strict=True)
+    return np.concatenate([start + np.searchsorted(index, one.index) for start, index, one in each])
+
+
 def digest(spaces: Sequence[BitSpace], hits: Sequence[Sequence[Hits]]) -> str:
     """A hash of what is hit; equal for equal faults.
 
@@ -103,13 +112,10 @@ def digest(spaces: Sequence[BitSpace], hits: Sequence[Sequence[Hits]]) -> str:
         spaces: Of each tensor.
         hits: Of each part of the fault model, the hits of each tensor.
     """
-    found = hashlib.sha256()
+    found: list[bytes] = []
     for place, part in enumerate(hits):
         for space, one in zip(spaces, part, strict=True):
             if one.index.size:
-                found.update(f"{place}/{space.name}/{one.index.size}/".encode())
-                found.update(one.index.tobytes())
-                found.update(one.mask.tobytes())
-                if one.payload is not None:
-                    found.update(one.payload.tobytes())
-    return found.hexdigest()[:16]
+                found.append(f"{place}/{space.name}/{one.index.size}/".encode())
+                found.extend(column.tobytes() for column in one if column is not None)
+    return hashlib.sha256(b"".join(found)).hexdigest()[:16]

@@ -8,7 +8,7 @@ import numpy as np
 
 from clipact._text import aligned
 from clipact.errors import MissingExtraError
-from clipact.faults._hits import Codes, Hits, Indices, Numbers, hit_words
+from clipact.faults._hits import Codes, Hits, Indices, Numbers, hit_words, places_among
 from clipact.faults._models import FaultModel
 
 if TYPE_CHECKING:
@@ -124,18 +124,19 @@ def rows(
         codes: Bits of the words hit, tensor by tensor, before anything and after each part.
         values: Of the words hit, before and after.
     """
-    found = [np.empty((5, 0), dtype=np.int64)]
-    start = 0
-    for tensor, parts in enumerate(hits):
-        words = hit_words(parts)
-        for part, (mechanism, ours) in enumerate(zip(fault.parts, parts, strict=True)):
-            at, bit = _bits(ours, whole=mechanism.whole_words)
-            word = start + np.searchsorted(words, ours.index[at])
-            same = np.full_like(at, tensor)
-            found.append(np.stack([same, ours.index[at], np.full_like(at, part), bit, word]))
-        start += words.size
-    table = np.concatenate(found, axis=1)
-    tensor, index, part, bit, word = table[:, np.lexsort(table[3::-1])]
+    words = [hit_words(parts) for parts in hits]
+    columns = [np.empty((5, 0), dtype=np.int64)]
+    for part, mechanism in enumerate(fault.parts):
+        ours = [parts[part] for parts in hits]
+        at, bit = _bits(ours, max(w for _, w in tensors), whole=mechanism.whole_words)
+        tensor = np.repeat(np.arange(len(ours)), [one.index.size for one in ours])[at]
+        index = np.concatenate([one.index for one in ours])[at]
+        word = places_among(words, ours)[at]
+        columns.append(np.stack([tensor, index, np.full_like(at, part), bit, word]))
+    table = np.concatenate(columns, axis=1)
+    if len(columns) > 2:
+        table = table[:, np.lexsort(table[3::-1])]
+    tensor, index, part, bit, word = table
     return FaultRecord(
         kinds=tuple(mechanism.kind for mechanism in fault.parts),
         names=tuple(name for name, _ in tensors),
@@ -150,15 +151,16 @@ def rows(
     )
 
 
-def _bits(hits: Hits, *, whole: bool) -> tuple[Indices, Indices]:
-    """Of every fault, the place of its word in the hits, and its bit."""
+def _bits(hits: Sequence[Hits], width: int, *, whole: bool) -> tuple[Indices, Indices]:
+    """Of every fault, the place of its word in the hits of all tensors, and its bit."""
+    masks = np.concatenate([one.mask for one in hits])
     if whole:
-        return np.arange(hits.index.size), np.full(hits.index.size, -1)
-    ones = np.unpackbits(
-        hits.mask.astype("<u8").view(np.uint8).reshape(-1, 8), 1, bitorder="little"
-    )
-    place, bit = np.nonzero(ones)
-    return place, bit
+        return np.arange(masks.size), np.full(masks.size, -1)
+    octets = -(-width // 8)
+    bytes_ = masks.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :octets]
+    ones = np.flatnonzero(np.unpackbits(bytes_, bitorder="little").view(np.bool_))
+    place = ones // (8 * octets)
+    return place, ones - place * (8 * octets)
 
 
 def join(fault: FaultModel, parts: Sequence[FaultRecord]) -> FaultRecord:
@@ -166,7 +168,7 @@ def join(fault: FaultModel, parts: Sequence[FaultRecord]) -> FaultRecord:
     if len(parts) == 1:
         return parts[0]
     if not parts:
-        return rows(fault, [], [], [np.empty(0, np.uint64)] * 2, (np.empty(0), np.empty(0)))
+        return _nothing(fault)
     starts = np.cumsum([0, *(len(part.names) for part in parts)])
     places = [part.tensor + start for part, start in zip(parts, starts[:-1], strict=True)]
     return FaultRecord(
@@ -180,6 +182,22 @@ def join(fault: FaultModel, parts: Sequence[FaultRecord]) -> FaultRecord:
         before=np.concatenate([part.before for part in parts]),
         after=np.concatenate([part.after for part in parts]),
         code=np.concatenate([part.code for part in parts]),
+    )
+
+
+def _nothing(fault: FaultModel) -> FaultRecord:
+    integers, numbers = np.empty(0, dtype=np.int64), np.empty(0)
+    return FaultRecord(
+        kinds=tuple(mechanism.kind for mechanism in fault.parts),
+        names=(),
+        widths=(),
+        tensor=integers,
+        index=integers,
+        part=integers,
+        bit=integers,
+        before=numbers,
+        after=numbers,
+        code=np.empty(0, dtype=np.uint64),
     )
 
 

@@ -56,7 +56,7 @@ class BitFlip(Mechanism):
         """See :class:`Mechanism`."""
         amount = checked_amount("BitFlip", self.rate, self.count)
         places = [Places(space.name, space.bits) for space in spaces]
-        return bit_hits(draw_places(places, amount, draw), [space.width for space in spaces])
+        return bit_hits(*draw_places(places, amount, draw), [space.width for space in spaces])
 
     def corrupt(self, words: Words) -> Codes:
         """Exclusive or."""

@@ -105,7 +105,6 @@ def number_of_faults(fault: FaultModel, hits: Sequence[Sequence[Hits]]) -> int:
         hits: Of each part of it, the hits in each tensor.
     """
     return sum(
-        one.index.size if mechanism.whole_words else bits_hit(one)
+        sum(one.index.size for one in part) if mechanism.whole_words else bits_hit(part)
         for mechanism, part in zip(fault.parts, hits, strict=True)
-        for one in part
     )
