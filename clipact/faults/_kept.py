@@ -94,8 +94,8 @@ class Keeping:
         Args:
             rows: Gives the rows of places of fault models and trial numbers.
         """
-        place, trial, *rest = (np.array(column, np.int64) for column in self._integers)
-        before, after = (np.array(column, np.float64) for column in self._numbers)
+        place, trial, *rest = (np.asarray(column, np.int64) for column in self._integers)
+        before, after = (np.asarray(column, np.float64) for column in self._numbers)
         texts = np.array([*self._texts], dtype=object)
         return kept_faults(rows(place, trial), (*rest, before, after), texts)
 

@@ -391,6 +391,8 @@ def test_an_error_in_the_block_is_the_users(tmp_path, identity, error):
 
     with pytest.raises(type(error), match="mine"):
         run()
+    assert [p.name for p in tmp_path.iterdir()] == ["run.sqlite"]
+    assert path.read_bytes()[18:20] == b"\1\1"  # one plain file again: SQLite's mark for that
     with Store.open(path, identity) as store:
         assert store.done(0).tolist() == [0]
 

@@ -132,6 +132,6 @@ def test_many_different_values_have_a_normal_interval():
     half = 1.96 * many.std() / np.sqrt(5000)
     assert interval.estimate == pytest.approx(many.mean())
     assert interval.high - interval.low == pytest.approx(2 * half, rel=1e-3)
-    assert "normal where more than 2,000 values differ" in str(found)
+    assert "normal where more than 1,000 values differ" in str(found)
     with pytest.raises(FaultError, match="confidence"):
         found.summary(confidence=1.5)

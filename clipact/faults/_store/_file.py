@@ -44,11 +44,11 @@ def durable(connection: sqlite3.Connection, path: Path) -> Generator[None]:
         if not _journal(connection, "WAL"):
             _journal(connection, "TRUNCATE")
         connection.execute("PRAGMA synchronous = FULL")
-    yield
-    with suppress(
-        sqlite3.Error
-    ):  # a reader is at it, or the disk is full: it stays as it is, and is as good
-        _journal(connection, "DELETE")
+    try:
+        yield
+    finally:  # where a reader is at it, or the disk is full, it stays as it is, and is as good
+        with suppress(sqlite3.Error):
+            _journal(connection, "DELETE")
 
 
 @contextmanager

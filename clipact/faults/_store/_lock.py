@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import final
 
@@ -65,8 +66,9 @@ class Lock:
         if not self._still_there():
             self._close()
             return False
-        os.ftruncate(self._handle, 0)
-        os.write(self._handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        with suppress(OSError):  # on a full disk nobody is told who writes
+            os.ftruncate(self._handle, 0)
+            os.write(self._handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
         _released_in_forks(self)
         return True
 

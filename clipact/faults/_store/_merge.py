@@ -37,7 +37,8 @@ def merge(paths: Iterable[str | os.PathLike[str]], out: str | os.PathLike[str]) 
             shards = [target, *shards]
         meta = _common(shards)
         with replacing(target) as new:
-            _write(new, shards, meta)
+            with explained(target, "writing"):
+                _write(new, shards, meta)
     return target
 
 
@@ -77,7 +78,7 @@ def _common(shards: Sequence[Path]) -> dict[str, str]:
 def _write(new: Path, shards: Sequence[Path], meta: Mapping[str, str]) -> None:
     metrics = list(from_json(meta).golden)
     uri = new.absolute().as_uri()
-    with explained(new, "writing"), closing(sqlite3.connect(uri, uri=True)) as connection:
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
         connection.isolation_level = None
         connection.execute(
             "PRAGMA synchronous = OFF"
