@@ -36,9 +36,8 @@ def merge(paths: Iterable[str | os.PathLike[str]], out: str | os.PathLike[str]) 
         if target.exists() and _fold(target):
             shards = [target, *shards]
         meta = _common(shards)
-        with replacing(target) as new:
-            with explained(target, "writing"):
-                _write(new, shards, meta)
+        with replacing(target) as new, explained(target, "writing"):
+            _write(new, shards, meta)
     return target
 
 
