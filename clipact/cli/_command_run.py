@@ -1,0 +1,118 @@
+"""``clipact run``."""
+
+import argparse
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clipact.cli._arguments import Commands, positive, share
+from clipact.cli._foreground import foreground
+from clipact.cli._load import LoadError, call, load
+
+if TYPE_CHECKING:
+    from clipact.faults import Campaign
+
+
+def add(commands: Commands) -> None:
+    """Say what its arguments are."""
+    run = commands.add_parser(
+        "run",
+        help="run a campaign that a file defines, or go on with it",
+        description="Import a file, take the campaign it names (or the function that returns one), run it and print the summary. "
+        "With a store, every trial is on the disk when it is done, and the same command goes on where an earlier one ended.",
+    )
+    run.add_argument(
+        "campaign",
+        metavar="file.py:name",
+        help="a faults.Campaign, or a function without arguments that returns one",
+    )
+    run.add_argument("--store", type=Path, metavar="run.sqlite", help="keep every trial here")
+    run.add_argument(
+        "--shard",
+        metavar="i/n",
+        help="run only this part, counted from 0: 0/4 to 3/4, each with a store of its own; 'env' takes it from the scheduler's "
+        "environment (Slurm arrays and the like)",
+    )
+    run.add_argument(
+        "--workers", type=positive, metavar="n", help="worker processes (none: all in this process)"
+    )
+    run.add_argument(
+        "--trials",
+        type=positive,
+        metavar="n",
+        help="trials of each fault model, instead of the campaign's own",
+    )
+    run.add_argument("--no-replay", action="store_true", help="run every inference in full")
+    run.add_argument(
+        "--verify",
+        type=share,
+        default=0.0,
+        metavar="f",
+        help="run this share of the trials in full too, and compare (0)",
+    )
+    run.add_argument("--no-progress", action="store_true", help="no bar, no lines in the log")
+    run.set_defaults(command=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from clipact.faults import Shard, executors  # noqa: PLC0415 - slow imports wait until arguments are understood
+
+    asked = campaign(arguments.campaign)
+    shard = arguments.shard
+    part = (
+        None
+        if shard is None
+        else Shard.from_environment()
+        if shard == "env"
+        else Shard.parse(shard)
+    )
+    executor = None if arguments.workers is None else executors.processes(arguments.workers)
+    with foreground(), _kept(arguments.store):
+        result = asked.run(
+            store=arguments.store,
+            executor=executor,
+            progress=not arguments.no_progress,
+            replay=not arguments.no_replay,
+            verify=arguments.verify,
+            shard=part,
+        )
+    print(result.summary())
+    if arguments.store is not None:
+        print(
+            f"\n{len(result):,} trials in {arguments.store}; pictures: clipact report {arguments.store}"
+        )
+
+
+@contextmanager
+def _kept(store: Path | None) -> Generator[None]:
+    """Say what is kept when a run is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from clipact.faults import Store  # noqa: PLC0415 - as above
+
+        if store is None or not store.exists():
+            raise KeyboardInterrupt("interrupted; nothing is kept without --store") from None
+        done = len(Store.read(store))
+        raise KeyboardInterrupt(
+            f"interrupted; {done:,} trials are in {store}, and the same command goes on from there"
+        ) from None
+
+
+def campaign(reference: str) -> "Campaign":
+    """The campaign that a file defines.
+
+    Raises:
+        LoadError: There is none.
+    """
+    from clipact.faults import Campaign  # noqa: PLC0415 - slow imports wait until arguments are understood
+
+    found: Any = load(reference)
+    if callable(found) and not isinstance(found, Campaign):
+        found = call(reference, found)
+    if not isinstance(found, Campaign):
+        raise LoadError(
+            f"{reference} is a {type(found).__name__}; name a faults.Campaign, or a function without arguments that returns one"
+        )
+    return found
