@@ -96,15 +96,22 @@ class _Packed(Home):
         self.key = table[key]
         self.memory = id(self.key) + place
         self._table, self._name, self._packing, self._place = table, key, packing, place
-        self.shadow = cast("Tensor", packing.unpack()[place]).detach().clone()
+        self.shadow = _own(cast("Tensor", packing.unpack()[place]).detach())
 
     def changed(self) -> None:
         tensors = list(self._packing.unpack())
-        tensors[self._place] = self.shadow.clone()
+        tensors[self._place] = _own(self.shadow)
         self._packing.pack(tensors)
 
     def restored(self) -> None:
         self._table[self._name] = self.key
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """A copy, since what is unpacked may be what is packed; an embedding is unpacked, and packed, into memory of its own."""
+    if tensor.is_quantized and tensor.qscheme() is torch.per_channel_affine_float_qparams:
+        return tensor
+    return tensor.clone()
 
 
 def packed(path: str, module: nn.Module, modules: dict[str, nn.Module]) -> Iterator[Held]:

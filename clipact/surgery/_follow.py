@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple, final
 
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from clipact.nn import Activation
 from clipact.surgery._call import Called
-from clipact.surgery._frames import Frame, Frames
+from clipact.surgery._frames import Frame, Frames, version_of
 from clipact.surgery._functions import FUNCTIONS
 from clipact.surgery._kinds import is_replaceable
 from clipact.surgery._names import Names, Origin, Source
@@ -31,12 +31,14 @@ class Run(NamedTuple):
         name: The site's name.
         number: How often it was executed before in this forward.
         called: What is called.
+        overwrote: It has overwritten its input, which is the output.
         frame: The container that calls it.
     """
 
     name: str
     number: int
     called: Called
+    overwrote: bool
     frame: Frame
 
 
@@ -94,17 +96,22 @@ class Follower(TorchFunctionMode):
         if self._frames.is_outside(path) and not self._busy:
             self._executions.clear()
             changed = self._listener.begin(args, kwargs)
+            args, kwargs = changed or (args, kwargs)
         opaque = self._hidden() or (isinstance(module, self._kinds) and is_replaceable(module))
-        self._listener.entered(self._frames.push(path, opaque=opaque), *(changed or (args, kwargs)))
+        frame = self._frames.push(path, opaque=opaque)
+        if args and isinstance(args[0], Tensor) and getattr(module, "inplace", False):
+            frame.given = (args[0], version_of(args[0]))
+        self._listener.entered(frame, args, kwargs)
         return changed
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         """Forward hook of a module."""
         path = self._paths[id(module)]
-        self._listener.left(self._frames.pop(path), args, output)
+        frame = self._frames.pop(path)
+        self._listener.left(frame, args, output)
         if self._hidden() or not isinstance(module, self._kinds):
             return None
-        return self._see(_of_module(path, module), output)
+        return self._see(_of_module(path, module), output, overwrote=frame.overwrote(output))
 
     def result(self, module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
         """Forward hook of a layer that is no site, before its other hooks."""
@@ -138,13 +145,13 @@ class Follower(TorchFunctionMode):
         module = partial(found.as_module, args, kwargs)
         in_place = found.overwrites(args, kwargs)
         called = Called(source, found.kind, module, is_output=False, in_place=in_place)
-        changed = self._see(called, output)
+        changed = self._see(called, output, overwrote=in_place)
         return output if changed is None else changed
 
     def _hidden(self) -> bool:
         return self._busy or self._frames.opaque
 
-    def _see(self, called: Called, output: Any) -> Any:
+    def _see(self, called: Called, output: Any, *, overwrote: bool = False) -> Any:
         frame = self._frames.top
         name = called.source.name
         if not called.is_output:
@@ -154,7 +161,7 @@ class Follower(TorchFunctionMode):
         self._executions[name] = number + 1
         self._busy = True
         try:
-            return self._listener.see(Run(name, number, called, frame), output)
+            return self._listener.see(Run(name, number, called, overwrote, frame), output)
         finally:
             self._busy = False
 

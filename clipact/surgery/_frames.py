@@ -2,12 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, final
+
+from torch import Tensor
 
 from clipact.surgery._call import Call
 from clipact.surgery._names import Source
 
-__all__ = ["Frame", "Frames"]
+__all__ = ["Frame", "Frames", "version_of"]
 
 
 @final
@@ -20,12 +22,26 @@ class Frame:
         opaque: What it calls is its own business: it is an activation, or inside one.
         ordinals: How often it has called each source.
         calls: Its calls so far.
+        given: If it says that it works in place, what it was given, and the version that this had.
     """
 
     path: str
     opaque: bool
     ordinals: Counter[Source] = field(default_factory=Counter[Source])
     calls: list[Call] = field(default_factory=list[Call])
+    given: tuple[Tensor, int] | None = None
+
+    def overwrote(self, output: Any) -> bool:
+        """Whether it gave what it was given, with other values; not if its forward was replaced by one that does not."""
+        if self.given is None:
+            return False
+        tensor, version = self.given
+        return output is tensor and version_of(tensor) != version
+
+
+def version_of(tensor: Tensor) -> int:
+    """Of a tensor, a number that every write in place moves; 0 where torch does not count."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - there is no public way to ask
 
 
 @final

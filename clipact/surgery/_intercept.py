@@ -57,7 +57,7 @@ class _Interceptor(Listener):
             return None
         if self.names is not None and run.name not in self.names:
             return None
-        return self.on_output(Execution(run.name, called.kind, run.number, called.in_place), output)
+        return self.on_output(Execution(run.name, called.kind, run.number, run.overwrote), output)
 
 
 @contextmanager

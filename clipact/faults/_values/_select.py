@@ -20,9 +20,11 @@ def chosen(parts: Sequence[FlowingTarget], sightings: Sightings) -> Flow:
     for part in parts:
         for source in _picked(part, sightings.found.values()):
             axes.setdefault(source, part.batch_dim)
-    kept = [each for each in sightings.found.values() if each.source in axes]
-    kept = [each for each in kept if each.alias not in axes]
-    places = {each.source: _place(each, axes[each.source]) for each in kept}
+    first: dict[Source, Sighting] = {}
+    for each in sightings.found.values():
+        if each.source in axes:
+            first.setdefault(each.alias or each.source, each)
+    places = {each.source: _place(each, axes[each.source]) for each in first.values()}
     _check_names(list(places.values()))
     names = {source: place.name for source, place in places.items()}
     return Flow(tuple(places.values()), tuple(_forwards(sightings, names)))
