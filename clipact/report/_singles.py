@@ -27,8 +27,9 @@ def single_faults(result: Result, metric: str, tolerance: float = 0.0) -> Single
     """
     check_metric(result, metric)
     kept, trials = result.columns.kept, trials_of(result)
-    faults_of = np.bincount(kept.row, minlength=len(trials))
-    place = np.flatnonzero((faults_of[kept.row] == 1) & ~trials.failed[kept.row])
+    alone = np.bincount(kept.row, minlength=len(trials)) == 1
+    alone &= (result.columns.flips == 1) & ~trials.failed
+    place = np.flatnonzero(alone[kept.row])
     if not place.size:
         raise CampaignError(_nothing(result))
     names, tensor = _in_order(kept.texts, kept.tensor[place])

@@ -27,6 +27,14 @@ def test_a_row_for_each_trial_with_one_fault_that_did_not_fail():
     assert found.rising.tolist() == [1, 1]
 
 
+def test_a_trial_that_kept_one_of_several_flips_is_not_single():
+    trial = faults.Trial(
+        0, FAULT, {"accuracy": 0.9, "sdc": 0.0, "due": 0.0}, 0.1, 2, "00", None, (flip(3, 0.5),)
+    )
+    with pytest.raises(CampaignError, match="maps need single-fault trials"):
+        single_faults(result_of([trial], [FAULT]), "sdc")
+
+
 def test_names_are_in_natural_order(single):
     assert single_faults(single, "sdc").names == (
         "head.weight",
