@@ -1,8 +1,6 @@
 """``clipact run``."""
 
 import argparse
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> None:
         else Shard.parse(shard)
     )
     executor = None if arguments.workers is None else executors.processes(arguments.workers)
-    with foreground(), _kept(arguments.store):
+    with foreground():
         result = asked.run(
             store=arguments.store,
             executor=executor,
@@ -82,22 +80,6 @@ def _run(arguments: argparse.Namespace) -> None:
         print(
             f"\n{len(result):,} trials in {arguments.store}; pictures: clipact report {arguments.store}"
         )
-
-
-@contextmanager
-def _kept(store: Path | None) -> Generator[None]:
-    """Say what is kept when a run is interrupted."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        from clipact.faults import Store  # noqa: PLC0415 - as above
-
-        if store is None or not store.exists():
-            raise KeyboardInterrupt("interrupted; nothing is kept without --store") from None
-        done = len(Store.read(store))
-        raise KeyboardInterrupt(
-            f"interrupted; {done:,} trials are in {store}, and the same command goes on from there"
-        ) from None
 
 
 def campaign(reference: str) -> "Campaign":

@@ -53,7 +53,7 @@ def vulnerability_by_tensor(
     axes.grid(visible=True, axis="x", color=LINE, linewidth=0.8)
     axes.tick_params(axis="y", length=0)
     left_out = len(singles.names) - shown.size
-    note = f"; {left_out} tensors with lower rates left out" if left_out else ""
+    note = f"\n{left_out} tensors with lower rates left out" if left_out else ""
     label(
         axes,
         f"Faults with {event(metric, tolerance)}, by tensor",

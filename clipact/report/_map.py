@@ -67,7 +67,7 @@ def vulnerability_map(
     mark_fields(axes, result, singles)
     tried = rates.trials[rates.trials > 0]
     left_out = len(singles.names) - rows.size
-    note = f"; {left_out} tensors with lower rates left out" if left_out else ""
+    note = f"\n{left_out} tensors with lower rates left out" if left_out else ""
     label(
         axes,
         f"Faults with {event(metric, tolerance)}, by tensor and bit",
