@@ -37,9 +37,11 @@ class Amount:
     rate: float | None
     count: int | None
 
-    def expected(self, number: int) -> float:
-        """Expected number of hits among so many places."""
-        return (self.rate or 0.0) * number if self.count is None else float(self.count)
+    def expected(self, places: "Sequence[Places]") -> float:
+        """Expected number of hits."""
+        if self.count is not None:
+            return float(self.count)
+        return (self.rate or 0.0) * sum(number for _, number in places)
 
 
 class Drawn(NamedTuple):
@@ -71,8 +73,10 @@ def draw_places(
         what: What a place is, for the error message.
 
     Raises:
-        FaultError: There are fewer places than the count.
+        FaultError: There are fewer places than the count, or none at all.
     """
+    if not any(number for _, number in places):
+        raise FaultError(f"no tensor of the target has any {what}, so that nothing can be hit")
     if amount.count is not None:
         return _by_count(places, amount.count, draw, what)
     return _by_rate(places, amount.rate or 0.0, draw)
@@ -80,7 +84,28 @@ def draw_places(
 
 def draw_uniform(name: str, number: int, draw: Draw) -> Numbers:
     """So many values for the words of a tensor, uniform in [0, 1): multiples of 2**-53."""
+    return _unit(Streams(draw).start(name, Purpose.PAYLOAD), number)
+
+
+def draw_normal(name: str, number: int, draw: Draw) -> Numbers:
+    """So many values for the words of a tensor, standard normal.
+
+    By Box and Muller ("A note on the generation of random normal deviates", 1958) from uniform values, up to 8.6 in size; the last
+    bit is that of the machine's logarithm and cosine.
+    """
     generator = Streams(draw).start(name, Purpose.PAYLOAD)
+    first, second = _unit(generator, number), _unit(generator, number)
+    return np.sqrt(-2.0 * np.log1p(-first)) * np.cos(2.0 * np.pi * second)
+
+
+def draw_chance(name: str, number: int, chance: float, draw: Draw) -> Indices:
+    """Which of so many cells of a tensor's faults are hit, each with this probability, independently; sorted."""
+    generator = Streams(draw).start(name, Purpose.PAYLOAD)
+    count = int(generator.binomial(number, chance))
+    return _distinct(generator, number, count)
+
+
+def _unit(generator: np.random.Generator, number: int) -> Numbers:
     words: Codes = generator.bit_generator.random_raw(number)
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 

@@ -85,6 +85,14 @@ def bit_hits(
     return [Hits(index[a:b], mask[a:b]) for a, b in pairwise(cuts)]
 
 
+def merged(index: Indices, mask: Codes) -> Hits:
+    """The hits of words in any order, each perhaps several times; a bit is hit once."""
+    order = np.argsort(index, kind="stable")
+    index, mask = index[order], mask[order]
+    first = np.flatnonzero(np.diff(index, prepend=-1))
+    return Hits(index[first], np.bitwise_or.reduceat(mask, first)) if first.size else NO_HITS
+
+
 def bits_hit(hits: Sequence[Hits]) -> int:
     """Number of bits that are hit in some tensors."""
     masks = b"".join([one.mask.tobytes() for one in hits])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from numbers import Integral
 from struct import unpack_from
-from typing import Any, final
+from typing import Any, TypeGuard, final
 
 import numpy as np
 
@@ -84,6 +84,6 @@ def check_seed(seed: int, trial: int) -> None:
         raise FaultError(f"trial={trial} is negative; trials are numbered from 0")
 
 
-def is_integer(value: object) -> bool:
+def is_integer(value: object) -> TypeGuard[int]:
     """Whether this is an integer, of Python or NumPy; ``True`` and ``False`` are not."""
     return not isinstance(value, bool) and isinstance(value, Integral)

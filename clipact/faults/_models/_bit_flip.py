@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
-from clipact.faults._drawing import Places, draw_places
-from clipact.faults._hits import BitSpace, Codes, Hits, bit_hits
-from clipact.faults._models._amount import as_code, checked_amount
+from clipact.faults._drawing import Amount
+from clipact.faults._hits import BitSpace, Codes, Hits
+from clipact.faults._models._amount import as_code, check_amount
+from clipact.faults._models._bits import check_positions, draw_bits, places_of_bits
 from clipact.faults._models._model import Mechanism
 from clipact.faults._streams import Draw
 from clipact.faults._words import Words
@@ -27,36 +28,44 @@ class BitFlip(Mechanism):
     Args:
         rate: Probability per bit, 0 to 1.
         count: Number of bits, at least 0.
+        bits: Positions in a word that may be hit, 0 the least significant: with ``range(23, 31)`` the exponent of
+            float32. Rate and count are of the bits at these positions. None for all.
 
     Raises:
-        FaultError: Neither or both are given, or one is out of range.
+        FaultError: Neither rate nor count is given, or both, or one is out of range; a position is given twice,
+            or is negative. When drawn: a word has no such position, or the target has too few bits.
 
     Examples:
         >>> BitFlip(rate=1e-6)
         BitFlip(rate=1e-06)
+        >>> BitFlip(count=1, bits=range(23, 31))
+        BitFlip(count=1, bits=range(23, 31))
     """
 
-    kind: ClassVar[str] = "flip"
     rate: float | None = None
     count: int | None = None
+    bits: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        amount = checked_amount("BitFlip", self.rate, self.count)
-        object.__setattr__(self, "rate", amount.rate)
+        check_amount(self, self.rate, self.count)
+        check_positions(self, self.bits)
 
     def __repr__(self) -> str:
         return as_code(self)
 
+    @property
+    def kind(self) -> str:
+        """``"flip"``."""
+        return "flip"
+
     def expected(self, spaces: Sequence[BitSpace]) -> float:
         """``rate`` times the number of bits, or the count."""
-        amount = checked_amount("BitFlip", self.rate, self.count)
-        return amount.expected(sum(space.bits for space in spaces))
+        places = places_of_bits(self, spaces, self.bits)
+        return Amount(self.rate, self.count).expected(places)
 
     def draw(self, spaces: Sequence[BitSpace], draw: Draw) -> list[Hits]:
         """See :class:`Mechanism`."""
-        amount = checked_amount("BitFlip", self.rate, self.count)
-        places = [Places(space.name, space.bits) for space in spaces]
-        return bit_hits(*draw_places(places, amount, draw), [space.width for space in spaces])
+        return draw_bits(self, spaces, self.bits, Amount(self.rate, self.count), draw)
 
     def corrupt(self, words: Words) -> Codes:
         """Exclusive or."""

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import final
 
 from clipact.errors import FaultError
 from clipact.faults._hits import BitSpace, Codes, Hits, bits_hit
@@ -33,15 +33,17 @@ class FaultModel(ABC):
 
 
 class Mechanism(FaultModel):
-    """Draws hits and says what a word becomes. Subclasses are frozen dataclasses; all methods are pure functions.
+    """Draws hits and says what a word becomes. Subclasses are frozen dataclasses; all methods are pure functions."""
 
-    Attributes:
-        kind: What the faults are called in a record.
-        whole_words: A fault is a word, not a bit.
-    """
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """What the faults are called in a record."""
 
-    kind: ClassVar[str]
-    whole_words: ClassVar[bool] = False
+    @property
+    def whole_words(self) -> bool:
+        """Whether a fault is a word, not a bit."""
+        return False
 
     @property
     def parts(self) -> "tuple[Mechanism, ...]":
