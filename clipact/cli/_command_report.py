@@ -41,6 +41,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    from clipact.cli._stores import stores  # noqa: PLC0415 - as below
     from clipact.faults._store import Store  # noqa: PLC0415 - slow imports wait until arguments are understood
     from clipact.report import campaign_page  # noqa: PLC0415 - as above
 
@@ -54,6 +55,7 @@ def _run(arguments: argparse.Namespace) -> None:
         tolerance=arguments.tolerance,
         margin=arguments.margin,
         confidence=arguments.confidence,
+        more=[stores(results, paths)],
     )
     trials = sum(len(result) for result in results.values())
     print(f"{trials:,} trials: {page}")

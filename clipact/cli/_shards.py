@@ -7,22 +7,23 @@ import numpy as np
 import numpy.typing as npt
 
 from clipact._text import aligned
-from clipact.faults import Result
+from clipact.faults import FaultModel, Result
 
 _SHOWN = 5  # gaps
 
 
 def account(parts: Mapping[Path, Result], whole: Result) -> str:
     """A table: of each store its trials, and how many of them an earlier one had too; then the sum."""
-    asked = max([whole.trials_per_fault, *(result.trials_per_fault for result in parts.values())])
-    seen = np.empty(0, dtype=np.int64)
+    seen = [np.empty(0, dtype=np.int64) for _ in whole.faults]
     rows: list[list[str]] = []
     for path, result in parts.items():
-        own = _keys(result, asked)
-        twice = int(np.isin(own, seen).sum())
-        seen = np.union1d(seen, own)
-        rows.append([str(path), f"{own.size:,}", f"{twice:,}", f"{len(result.columns.errors):,}"])
-    rows.append(["together", f"{len(whole):,}", "", f"{len(whole.columns.errors):,}"])
+        twice = 0
+        for place, fault in enumerate(whole.faults):
+            own = _trials(result, fault)
+            twice += int(np.isin(own, seen[place]).sum())
+            seen[place] = np.union1d(seen[place], own)
+        rows.append(_row(str(path), result, f"{twice:,}"))
+    rows.append(_row("together", whole, ""))
     return aligned(["store", "trials", "in an earlier one too", "failed"], rows)
 
 
@@ -31,17 +32,18 @@ def missing(whole: Result) -> str:
     asked = whole.trials_per_fault
     lines: list[str] = []
     for fault in whole.faults:
-        there = np.zeros(asked, dtype=np.bool_)
-        there[whole.columns.trial[whole.rows(fault)]] = True
-        gone = np.flatnonzero(~there)
+        gone = np.setdiff1d(np.arange(asked), _trials(whole, fault))
         if gone.size:
             lines.append(f"{fault}: {gone.size:,} of {asked:,} trials missing: {_ranges(gone)}")
     return "\n".join(lines) or f"complete: {asked:,} trials of each fault model"
 
 
-def _keys(result: Result, asked: int) -> npt.NDArray[np.int64]:
-    """A number for each trial, the same in every store of a campaign."""
-    return result.columns.fault * asked + result.columns.trial
+def _trials(result: Result, fault: FaultModel) -> npt.NDArray[np.int64]:
+    return result.columns.trial[result.rows(fault)]
+
+
+def _row(name: str, result: Result, twice: str) -> list[str]:
+    return [name, f"{len(result):,}", twice, f"{len(result.columns.errors):,}"]
 
 
 def _ranges(numbers: npt.NDArray[np.int64]) -> str:

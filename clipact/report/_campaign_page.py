@@ -1,7 +1,7 @@
 """The page of a campaign, or of several."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ def campaign_page(  # noqa: PLR0913 - how it is looked at, by keyword
     tolerance: float = 0.0,
     margin: float | None = None,
     confidence: float = 0.95,
+    more: Sequence[Section] = (),
 ) -> Path:
     """Write what a campaign found as one HTML file: numbers, how they were measured, every picture that makes sense.
 
@@ -39,6 +40,7 @@ def campaign_page(  # noqa: PLR0913 - how it is looked at, by keyword
         tolerance: How far from its golden value the metric may be without a fault being bad.
         margin: Half width of the interval aimed at, in the metric's unit, drawn as a line; None for none.
         confidence: Of all intervals.
+        more: What else to say, at the end.
 
     Returns:
         The path written.
@@ -67,17 +69,13 @@ def campaign_page(  # noqa: PLR0913 - how it is looked at, by keyword
     view = View(chosen, tolerance, margin, confidence)
     sections = [section for name, each in named.items() for section in _of_one(name, each, view)]
     if len(named) > 1:
+        several = [*comparison(named, view), *sections, *more]
         lead = f"{len(named)} campaigns: {', '.join(named)}."
-        return write_page(
-            path, title or "Fault campaigns compared", lead, [*comparison(named, view), *sections]
-        )
+        return write_page(path, title or "Fault campaigns compared", lead, several)
     trials = f"{len(first):,} trials" + (f" on {first.data}" if first.data else "")
+    lead = f"{trials}. {first.description}."
     return write_page(
-        path,
-        title or _title(first),
-        f"{trials}. {first.description}.",
-        sections,
-        facts=facts(first, view),
+        path, title or _title(first), lead, [*sections, *more], facts=facts(first, view)
     )
 
 
@@ -94,6 +92,8 @@ def _first(named: Mapping[str, Result]) -> Result:
 
 
 def _metric(result: Result) -> str:
+    if not result.golden:
+        raise CampaignError("the campaign measured nothing: its evaluation gave no metric")
     return "sdc" if "sdc" in result.golden else next(iter(result.golden))
 
 

@@ -1,5 +1,7 @@
 import pytest
+import torch
 
+from clipact import __version__
 from clipact.cli import main
 
 
@@ -10,6 +12,7 @@ def test_a_page_of_one_store(stored, tmp_path, capsys):
     text = out.read_text()
     assert "Bit error rates from 1e-06 to 0.0001 on Weights()" in text
     assert text.count("<svg") == 5
+    assert f"<td>clipact {__version__}, torch {torch.__version__}</td>" in text
 
 
 def test_several_are_compared_by_their_names(stored, tmp_path):
