@@ -84,6 +84,15 @@ def test_what_goes_in_comes_out(tmp_path, identity):
     assert math.isnan(found.golden["Loss"])
 
 
+def test_what_was_measured_can_be_read_without_the_model(tmp_path, identity):
+    with Store.open(tmp_path / "run.sqlite", identity):
+        pass
+    found = Store.identify(tmp_path / "run.sqlite")
+    assert repr(found) == repr(identity)  # a golden metric is NaN
+    with pytest.raises(CampaignError, match=r"none\.sqlite"):
+        Store.identify(tmp_path / "none.sqlite")
+
+
 def test_a_trial_is_there_once(tmp_path, identity):
     with Store.open(tmp_path / "run.sqlite", identity) as store:
         store.add([trial(0), trial(1)])

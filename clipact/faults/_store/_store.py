@@ -104,6 +104,16 @@ class Store:
             connection.execute("BEGIN")  # one view of all tables
             return result_of(connection, from_json(meta_of(connection)))
 
+    @staticmethod
+    def identify(path: str | os.PathLike[str]) -> Identity:
+        """What the campaign of a store measures; no model is needed.
+
+        Raises:
+            CampaignError: There is no such file, or it is not a store.
+        """
+        with reading(Path(path)) as connection:
+            return from_json(meta_of(connection))
+
     def done(self, fault: int) -> Integers:
         """Numbers of the trials that are there, rising, failed ones included.
 
