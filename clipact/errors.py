@@ -4,6 +4,11 @@ Every error is a :class:`ClipactError` and also the built-in that fits, so that 
 ``except LookupError`` works as usual. A message says what was asked, where, what was found and what to do.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clipact.faults import Result
+
 
 class ClipactError(Exception):
     """Base of everything clipact raises on purpose."""
@@ -43,3 +48,14 @@ class OutOfRangeError(ClipactError, ArithmeticError):
 
 class OutOfRangeWarning(UserWarning):
     """An activation left its calibrated range while a detector was told to warn."""
+
+
+class CampaignInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a campaign; :attr:`result` has the trials that were done.
+
+    A ``KeyboardInterrupt``, so that it ends a program as usual unless it is caught.
+    """
+
+    def __init__(self, message: str, result: "Result") -> None:
+        super().__init__(message)
+        self.result = result

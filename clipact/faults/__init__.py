@@ -11,6 +11,7 @@
 3
 """
 
+from clipact.faults import executors
 from clipact.faults._campaign import Campaign
 from clipact.faults._classification import Classification
 from clipact.faults._compare import Comparison, Difference, compare
@@ -18,12 +19,23 @@ from clipact.faults._evaluation import Evaluation, GoldenRun
 from clipact.faults._formats import FixedPoint, Format, Native
 from clipact.faults._inject import inject
 from clipact.faults._lifetime import Lifetime
-from clipact.faults._models import BitFlip, FaultModel
+from clipact.faults._models import (
+    BitFlip,
+    Burst,
+    Extent,
+    FaultModel,
+    Noise,
+    RandomValue,
+    StuckAt,
+    Zero,
+)
 from clipact.faults._outputs import Outputs
 from clipact.faults._population import population
 from clipact.faults._record import Fault, FaultRecord
 from clipact.faults._result import Result, Trial
+from clipact.faults._shard import Shard
 from clipact.faults._statistics import Interval, sample_size, wilson
+from clipact.faults._store import Store, merge
 from clipact.faults._summary import Summary, SummaryRow
 from clipact.faults._targets import (
     Activations,
@@ -42,11 +54,13 @@ __all__ = [
     "Biases",
     "BitFlip",
     "Buffers",
+    "Burst",
     "Campaign",
     "Classification",
     "Comparison",
     "Difference",
     "Evaluation",
+    "Extent",
     "Fault",
     "FaultModel",
     "FaultRecord",
@@ -57,9 +71,14 @@ __all__ = [
     "Interval",
     "Lifetime",
     "Native",
+    "Noise",
     "OptimizerState",
     "Outputs",
+    "RandomValue",
     "Result",
+    "Shard",
+    "Store",
+    "StuckAt",
     "Summary",
     "SummaryRow",
     "Target",
@@ -67,8 +86,11 @@ __all__ = [
     "Thresholds",
     "Trial",
     "Weights",
+    "Zero",
     "compare",
+    "executors",
     "inject",
+    "merge",
     "population",
     "sample_size",
     "wilson",

@@ -1,7 +1,8 @@
 """Evaluations whose batches the campaign sees: each sample is judged, and a trial's metrics are means over samples."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass, replace
 from hashlib import sha256
 from typing import Any, final
 
@@ -113,9 +114,12 @@ class BatchedGolden(GoldenRun):
                 )
         return {name: values.double().tolist() for name, values in found.items()}
 
-    def batches(self) -> Iterator[Batch]:
-        """The batches again."""
-        return iter(self._batches)
+    def portable(self) -> BatchedEvaluation:
+        """The evaluation with the batches themselves as its loader, if they are in memory; else as it was given."""
+        kept = self._batches.kept
+        if kept is None or not is_dataclass(self._evaluation):
+            return self._evaluation
+        return replace(self._evaluation, loader=kept)  # pyright: ignore[reportCallIssue] - every evaluation has a loader
 
 
 @final

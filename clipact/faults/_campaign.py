@@ -1,53 +1,61 @@
 """Many trials of faults on one model."""
 
-import time
-import warnings
+import os
 from collections.abc import Sequence
-from itertools import product
-from math import isnan
+from concurrent.futures import Executor as FuturesExecutor
 from typing import final
 
 from torch import nn
 
-from clipact._progress import track
-from clipact.errors import CampaignError
-from clipact.faults._bound import Bound, bind
-from clipact.faults._caches import check_uncached
-from clipact.faults._evaluation import CallableEvaluation, Evaluate, Evaluation, GoldenRun, Metrics
-from clipact.faults._exclusive import exclusive
+from clipact.errors import CampaignError, FaultError
+from clipact.faults._evaluation import CallableEvaluation, Evaluate, Evaluation
 from clipact.faults._formats import NATIVE, Format
-from clipact.faults._hits import digest
-from clipact.faults._inject import injected
-from clipact.faults._models import FaultModel, draw_parts, number_of_faults
-from clipact.faults._requests import check_expected, check_request, check_trials, several
+from clipact.faults._lifetime import Lifetime
+from clipact.faults._models import FaultModel
+from clipact.faults._requests import (
+    check_expected,
+    check_kind,
+    check_request,
+    check_trials,
+    several,
+)
 from clipact.faults._result import Result
-from clipact.faults._state import Buffers, fingerprint
-from clipact.faults._streams import Draw, check_seed
+from clipact.faults._running import Limits, Options, Run, Spec
+from clipact.faults._sampling import Sampling, Uniform
+from clipact.faults._shard import Shard
+from clipact.faults._stopping import Precision
+from clipact.faults._streams import check_seed
 from clipact.faults._targets import Target, bit_spaces
-from clipact.faults._trial import Trial
+from clipact.faults.executors import Executor
 
 
 @final
 class Campaign:
     """Measure a model under faults, trial by trial.
 
-    A trial draws faults, evaluates the model with them, and restores it. Trial ``t`` of one seed meets the same
-    faults in every campaign, whatever ran before; of two rates, nearly all faults of the lower are among those of
-    the higher. The model is evaluated in eval mode without gradients and is bit for bit as before afterwards, also after an
-    error or Ctrl-C. Buffers that an evaluation updates are put back after each one.
+    A trial draws faults, evaluates the model with them, and restores it. It is a pure function of the seed and its
+    number: trial ``t`` of one seed meets the same faults in every campaign, whatever ran before, wherever it runs; of two
+    rates, nearly all faults of the lower are among those of the higher. The model is evaluated in eval mode without
+    gradients and is bit for bit as before afterwards, also after an error or Ctrl-C. Buffers that an evaluation updates are
+    put back after each one.
 
     Args:
         model: The model, on any devices.
-        evaluation: A :class:`Classification`, or a function ``evaluate(model)`` that returns a number or a mapping
-            of names to numbers.
+        evaluation: A :class:`Classification` or :class:`Outputs`, or a function ``evaluate(model)`` that returns a number
+            or a mapping of names to numbers.
         fault: A fault model, or several for a curve.
         target: Where faults may fall.
         trials: Number of trials for each fault model.
         seed: Which series of trials.
         format: Number format whose bits are changed.
+        lifetime: When faults are drawn anew: once a trial, in each forward, or for each sample.
+        sampling: How single faults are chosen; :class:`Uniform` over the bits for all other campaigns.
+        per_sample: Evaluate each trial on one sample, another one each time, instead of on all: the trials are then
+            independent experiments, and those with faults in activations run many to a forward. Needs an evaluation
+            whose batches the campaign sees.
 
     Raises:
-        FaultError: A fault model twice or none, no trial, or what :func:`inject` refuses.
+        FaultError: A fault model twice or none, no trial, what :func:`inject` refuses, or arguments that do not go together.
         SelectionError: The target picks nothing.
 
     Examples:
@@ -78,102 +86,106 @@ class Campaign:
         trials: int = 100,
         seed: int = 0,
         format: Format = NATIVE,  # noqa: A002 - the word of inject()
+        lifetime: Lifetime = Lifetime.STATIC,
+        sampling: Sampling = Uniform(),  # noqa: B008 - immutable
+        per_sample: bool = False,
     ) -> None:
-        self._faults = (fault,) if isinstance(fault, FaultModel) else several(fault)
-        for each in self._faults:
+        faults = (fault,) if isinstance(fault, FaultModel) else several(fault)
+        for each in faults:
             check_request(model, each, target, format)
         check_trials(trials)
         check_seed(seed, trials)
-        spaces = bit_spaces(target.tensors(model), format)
-        self._bits = sum(space.bits for space in spaces)
+        check_kind("lifetime", lifetime, Lifetime, "faults.Lifetime.STATIC")
+        check_kind("sampling", sampling, Sampling, "faults.Stratified()")
         self._model = model
         self._evaluation = (
             evaluation if isinstance(evaluation, Evaluation) else CallableEvaluation(evaluation)
         )
-        self._target, self._trials, self._seed, self._format = target, trials, seed, format
-        for each in self._faults:
-            check_expected(each, spaces, trials)
+        self._spec = Spec(
+            faults, target, int(trials), int(seed), format, lifetime, sampling, per_sample
+        )
+        _check_together(self._spec, model)
 
-    def run(self, *, progress: bool = True) -> Result:
-        """Run every trial.
+    def run(  # noqa: PLR0913 - all by keyword, each by itself
+        self,
+        *,
+        store: str | os.PathLike[str] | None = None,
+        executor: Executor | FuturesExecutor | None = None,
+        progress: bool = True,
+        replay: bool = True,
+        verify: float = 0.0,
+        stop: Precision | None = None,
+        seconds: float | None = None,
+        shard: Shard | None = None,
+        stop_on_error: bool = False,
+    ) -> Result:
+        """Run the trials that are not in the store yet.
 
         Args:
-            progress: Show a progress bar, where tqdm is installed.
+            store: An SQLite file that keeps every finished trial: the same call continues after a crash, and ends with the
+                same table. None keeps them in memory.
+            executor: Where trials run: ``executors.processes(n)``, ``executors.ray(...)``, any
+                ``concurrent.futures.Executor`` of processes; None for this process.
+            progress: Show how it is getting on.
+            replay: Take the shortcuts that are exact: run only what faults reach, and take the rest from the golden run.
+                False runs every inference in full.
+            verify: Share of the replayed trials that are run in full too and compared, every output, bit for bit; on a
+                mismatch replay is off from there on, with a warning.
+            stop: Ends the trials of a fault model when its estimate is precise enough.
+            seconds: Ends the run after so much time, with the trials that are done.
+            shard: Run only this part of the trials.
+            stop_on_error: Raise where an evaluation raises under faults; otherwise its traceback is recorded as the
+                trial's, and the campaign goes on.
 
         Returns:
-            One row a trial.
+            One row a trial, of those that are done.
 
         Raises:
-            CampaignError: The evaluation fails or changes the model, or its data is not the same every time.
+            CampaignError: The evaluation fails without faults or changes the model, its data is not the same every
+                time, the store is of another campaign, or a worker cannot be given the model.
+            CampaignInterrupted: Ctrl-C; a ``KeyboardInterrupt`` that has the trials so far as ``.result``.
         """
-        check_uncached(self._model)
-        tensors = self._target.tensors(self._model)
-        bound = bind(tensors, self._format)
-        before, buffers = fingerprint(self._model, tensors), Buffers(self._model)
-        with buffers.kept():
-            golden = self._golden()
-        plan = list(product(self._faults, range(self._trials)))
-        rows: list[Trial] = []
-        with exclusive(tensors):
-            for fault, trial in track(plan, label="trials", total=len(plan), show=progress):
-                with buffers.kept():
-                    rows.append(self._trial(golden, bound, fault, trial))
-        if fingerprint(self._model, self._target.tensors(self._model)) != before:
+        if not 0.0 <= verify <= 1.0:
+            raise CampaignError(f"verify={verify}: give a share of the trials from 0 to 1")
+        if shard is not None and (stop is not None or self._spec.sampling.is_adaptive):
             raise CampaignError(
-                "the model's weights are not those from before the campaign, so the trials did not all measure the same"
-                " model; the evaluation must not train or change it"
+                "a shard sees only its own trials, so stop= and adaptive sampling cannot decide there; leave them out, or run"
+                " without shards"
             )
-        with buffers.kept():
-            self._check_repeats(golden)
-        return Result.of(
-            rows,
-            golden=golden.metrics,
-            faults=self._faults,
-            trials_per_fault=self._trials,
-            seed=self._seed,
-            target=str(self._target),
-            format=self._format,
-            population=self._bits,
-            data=golden.data,
+        options = Options(replay=replay, verify=verify, stop_on_error=stop_on_error)
+        run = Run(self._model, self._evaluation, self._spec, options)
+        return run.result(
+            store=store,
+            executor=executor,
+            progress=progress,
+            limits=Limits(stop, seconds, shard),
         )
 
-    def _golden(self) -> GoldenRun:
-        try:
-            return self._evaluation.golden(self._model)
-        except CampaignError:
-            raise
-        except Exception as error:
-            raise CampaignError(
-                f"the evaluation failed in the golden run, without faults: {error!r}"
-            ) from error
 
-    def _trial(self, golden: GoldenRun, bound: Bound, fault: FaultModel, trial: int) -> Trial:
-        start = time.perf_counter()
-        hits = draw_parts(fault, bound.spaces, Draw(self._seed, trial))
-        with injected(bound, hits, fault):
-            try:
-                metrics = golden.evaluate(self._model)
-            except CampaignError:
-                raise
-            except Exception as error:
-                raise CampaignError(
-                    f"the evaluation failed in trial {trial} of {fault}, seed {self._seed}: {error!r}; the model is"
-                    " restored, and inject() with this seed and trial shows it again"
-                ) from error
-        seconds = time.perf_counter() - start
-        flips = number_of_faults(fault, hits)
-        return Trial(trial, fault, metrics, seconds, flips, digest(bound.spaces, hits))
+def _check_together(spec: Spec, model: nn.Module) -> None:
+    """Refuse arguments of which each is fine, but not with the others.
 
-    def _check_repeats(self, golden: GoldenRun) -> None:
-        again = golden.evaluate(self._model)
-        if not _same(again, golden.metrics):
-            warnings.warn(
-                f"without faults the evaluation gave {dict(golden.metrics)} before the trials and {dict(again)} after"
-                " them: it does not repeat, so differences that small mean nothing",
-                UserWarning,
-                stacklevel=3,
-            )
-
-
-def _same(a: Metrics, b: Metrics) -> bool:
-    return all(a[name] == b[name] or (isnan(a[name]) and isnan(b[name])) for name in b)
+    Raises:
+        FaultError: They do not go together.
+        SelectionError: The target picks nothing.
+    """
+    tensors = spec.target.tensors(model)
+    spaces = bit_spaces(tensors, spec.format)
+    if not spec.target.flowing():
+        for fault in spec.faults:
+            check_expected(fault, spaces, spec.trials)
+    anew = spec.lifetime is not Lifetime.STATIC
+    if spec.lifetime is Lifetime.SAMPLE and tensors:
+        raise FaultError(
+            f"lifetime={spec.lifetime} and {spec.target}: tensors in memory are the same for all samples of a batch; give"
+            " Lifetime.BATCH, or Activations() or Inputs() alone"
+        )
+    if anew and spec.per_sample:
+        raise FaultError(
+            f"lifetime={spec.lifetime} and per_sample=True: a trial of one sample draws its faults once; leave one out"
+        )
+    if anew and not isinstance(spec.sampling, Uniform):
+        raise FaultError(
+            f"lifetime={spec.lifetime} and sampling={spec.sampling}: faults that are drawn anew are drawn uniformly; leave one"
+            " out"
+        )

@@ -40,6 +40,10 @@ class Batches:
         split: Takes one apart.
         budget: Bytes to keep.
 
+    Attributes:
+        checksums: Of the batches.
+        kept: The batches, if they are kept.
+
     Raises:
         CampaignError: The loader is empty, or a second reading is not the first.
     """
@@ -57,14 +61,14 @@ class Batches:
             if size <= budget:
                 kept.append(_copied(batch))
         self.checksums = tuple(found)
-        self._kept = tuple(kept) if size <= budget else None
+        self.kept = tuple(kept) if size <= budget else None
         once = isinstance(loader, Iterator)
-        if once and self._kept is None:
+        if once and self.kept is None:
             raise CampaignError(
                 f"the loader is a {type(loader).__name__}, which can be read once, and holds {size:,} bytes, more than the"
                 f" {budget:,} that are kept in memory; give a DataLoader or a list of batches"
             )
-        if self._kept is not None and not once:
+        if self.kept is not None and not once:
             for _ in self._read():
                 pass
 
@@ -72,11 +76,11 @@ class Batches:
         return len(self.checksums)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self._kept) if self._kept is not None else self._read()
+        return iter(self.kept) if self.kept is not None else self._read()
 
     def __getitem__(self, place: int) -> Batch:
-        if self._kept is not None:
-            return self._kept[place]
+        if self.kept is not None:
+            return self.kept[place]
         return next(batch for number, batch in enumerate(self._read()) if number == place)
 
     def _read(self) -> Iterator[Batch]:

@@ -37,7 +37,16 @@ def test_one_row_a_trial(model, loader):
         progress=False
     )
     frame = result.to_pandas()
-    assert list(frame.columns) == ["trial", "fault", "accuracy", "sdc", "due", "seconds", "flips"]
+    assert list(frame.columns) == [
+        "trial",
+        "fault",
+        "accuracy",
+        "sdc",
+        "due",
+        "seconds",
+        "flips",
+        "error",
+    ]
     assert len(frame) == len(result) == 10
     assert frame["fault"].tolist() == [str(FAULTS[0])] * 5 + [str(FAULTS[1])] * 5
     assert frame["trial"].tolist() == [*range(5), *range(5)]
@@ -91,7 +100,7 @@ def test_a_failing_evaluation_leaves_the_model_as_before(model, bits_of, same_bi
     campaign = Campaign(model, evaluate, fault=FAULTS, target=Weights(), trials=10)
     expected = KeyboardInterrupt if error is KeyboardInterrupt else CampaignError
     with pytest.raises(expected) as caught:
-        campaign.run(progress=False)
+        campaign.run(progress=False, replay=False, stop_on_error=True)
     assert same_bits(model, before)
     assert [m.training for m in model.modules()] == modes
     if expected is CampaignError:

@@ -1,0 +1,84 @@
+"""Which trials are still to be run, in tasks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import final
+
+from clipact.faults._running._pace import Pace
+from clipact.faults._running._seen import Seen
+from clipact.faults._running._spec import Limits, Task
+from clipact.faults._sampling import Sampler
+from clipact.faults._trial import Trial
+
+
+@final
+class Course:
+    """The trials of one fault model: what is done, what comes next, when it is enough.
+
+    Args:
+        place: Of the fault model.
+        sampler: Chooses trials.
+        total: How many there are to be.
+        limits: What ends them early.
+    """
+
+    def __init__(self, place: int, sampler: Sampler, total: int, limits: Limits) -> None:
+        self.place, self.finished = place, False
+        self._sampler, self._total, self._limits = sampler, total, limits
+        stop = limits.stop
+        self._seen = Seen(sampler.metric if stop is None else stop.metric)
+
+    def take(self, trials: Sequence[Trial]) -> Sequence[Trial]:
+        """Take finished trials in, and give those that are not beyond the one after which it was enough."""
+        if self.finished:
+            return ()
+        for trial in trials:
+            self._seen.add(trial.trial, trial.metrics)
+        if self._limits.stop is None:
+            return trials
+        numbers, values = self._seen.columns()
+        enough = self._limits.stop.done(numbers, values, self._sampler)
+        if enough is None:
+            return trials
+        self.finished = True
+        within = set(numbers[:enough].tolist())
+        return [trial for trial in trials if trial.trial in within]
+
+    def wanted(self, block: int) -> list[int]:
+        """The trials that come next and are not done; none at the end."""
+        if self.finished:
+            return []
+        trials, values = self._seen.columns()
+        done = set(trials.tolist())
+        planned = self._sampler.plan(self._total, trials, values).tolist()
+        shard = self._limits.shard
+        return [
+            trial
+            for trial in planned
+            if trial not in done and (shard is None or shard.picks(trial // block))
+        ]
+
+
+def tasks(
+    courses: Sequence[Course], pace: Pace, block: int, expired: Callable[[], bool]
+) -> Iterator[Task]:
+    """The next trials of every course; a course that is finished meanwhile gives no more.
+
+    Args:
+        courses: Of all fault models.
+        pace: Sizes tasks.
+        block: Trials in a row that are evaluated together, and so are in one task.
+        expired: Whether time is up.
+    """
+    for course in courses:
+        part: list[int] = []
+        for _, group in groupby(course.wanted(block), key=lambda trial: trial // block):
+            part.extend(group)
+            if course.finished or expired():
+                part = []
+                break
+            if len(part) >= pace.size:
+                yield Task(course.place, tuple(part))
+                part = []
+        if part:
+            yield Task(course.place, tuple(part))

@@ -1,0 +1,146 @@
+"""The exact shortcut of a session: golden values in the place of what faults do not reach."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from clipact.faults._evaluation import Metrics
+from clipact.faults._replay import Cause, Recording, record
+from clipact.faults._running._spec import Spec
+from clipact.faults._running._surface import Shot, Surface
+from clipact.faults._state import Buffers
+from clipact.faults._values import Place
+
+Run = Callable[[], Metrics]
+
+
+@final
+class Shortcut:
+    """Evaluates a model whose faults are in place: with what is golden replayed, or in full.
+
+    Args:
+        surface: Where faults may fall.
+        recording: What to replay; None for nothing.
+        seed: Of the campaign: which trials are verified.
+        verify: Share of the trials that are run in full too.
+
+    Attributes:
+        notes: What the user must be told.
+    """
+
+    def __init__(
+        self, surface: Surface, recording: Recording | None, seed: int, verify: float
+    ) -> None:
+        self.notes: list[str] = []
+        self._surface, self._recording = surface, recording
+        self._seed, self._verify = seed, verify
+        self._modules = dict(surface.model.named_modules())
+
+    def evaluate(self, run: Run, shot: Shot) -> tuple[Metrics, bool]:
+        """The metrics, and whether any work was saved."""
+        cause = self._cause(shot)
+        recording = self._recording
+        if recording is None or recording.reason is not None or cause is None:
+            return run(), False
+        verified = self._is_verified(shot)
+        with _outputs(self._surface.model, wanted=verified) as given:
+            try:
+                with recording.replaying(*cause) as replay:
+                    metrics = run()
+            except Exception:
+                return run(), False
+        if not replay.valid:
+            return run(), False
+        if not verified or not replay.skipped:
+            return metrics, bool(replay.skipped)
+        return self._verified(run, shot, metrics, given)
+
+    def _verified(
+        self, run: Run, shot: Shot, metrics: Metrics, given: Sequence[Any]
+    ) -> tuple[Metrics, bool]:
+        """The metrics of the full run, which must be those of the replayed one, as must every output."""
+        with _outputs(self._surface.model, wanted=True) as full_given:
+            full = run()
+        if _same_bits([given, sorted(metrics.items())], [full_given, sorted(full.items())]):
+            return full, True
+        self._recording = None
+        self.notes.append(
+            f"trial {shot.draw.trial} of {shot.fault} gave other outputs with replay than in full, so replay is off from"
+            " there on; trials before it were not all verified: run the campaign again with replay=False, and please"
+            " report the model"
+        )
+        return full, False
+
+    def _is_verified(self, shot: Shot) -> bool:
+        """A pure function of seed and trial."""
+        digest = sha256(f"{self._seed}/{shot.draw.trial}/verify".encode()).digest()
+        return int.from_bytes(digest[:8], "little") < self._verify * 2**64
+
+    def _cause(self, shot: Shot) -> tuple[list[int], list[tuple[str, int | None]]] | None:
+        """Where the faults are; None where that cannot be said of modules."""
+        places = [self._surface.place(at) for at in self._surface.places_hit(shot.hits)]
+        if not all(self._is_module(place) for place in places):
+            return None
+        calls: list[tuple[str, int | None]] = [(place.source.site, 0) for place in places]
+        return self._surface.tensors_hit(shot.hits), calls
+
+    def _is_module(self, place: Place) -> bool:
+        """Whether the value is what the first call of one module gives."""
+        site, number, _, is_input = place.source
+        return site in self._modules and not number and not is_input
+
+
+def recorded(
+    surface: Surface, run: Callable[[], object], spec: Spec, buffers: Buffers
+) -> Recording:
+    """Two more golden runs, recorded."""
+    weights = {
+        Cause(frozenset({place})): float(space.bits)
+        for place, space in enumerate(surface.bound.spaces)
+    }
+    for place, space in zip(
+        surface.flow.places, surface.spaces[len(surface.bound.spaces) :], strict=True
+    ):
+        cause = Cause(calls=frozenset({(place.source.site, None)}))
+        weights[cause] = weights.get(cause, 0.0) + space.bits
+    hits = min(fault.expected(surface.spaces) for fault in spec.faults)
+    with buffers.kept():
+        return record(surface.model, run, surface.bound.tensors, weights=weights, hits=hits)
+
+
+@contextmanager
+def _outputs(model: nn.Module, *, wanted: bool) -> Generator[list[Any]]:
+    """Copies of what the model gives, in order."""
+    given: list[Any] = []
+    if not wanted:
+        yield given
+        return
+
+    def keep(_module: nn.Module, _args: Any, output: Any) -> None:
+        given.append(pytree.tree_map_only(Tensor, torch.clone, output))
+
+    handle = model.register_forward_hook(keep)
+    try:
+        yield given
+    finally:
+        handle.remove()
+
+
+def _same_bits(one: Any, two: Any) -> bool:
+    leaves, structure = pytree.tree_flatten(one)
+    others, other = pytree.tree_flatten(two)
+    return structure == other and all(map(_same, leaves, others))
+
+
+def _same(one: Any, two: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(two, Tensor):
+        if one.dtype != two.dtype or one.shape != two.shape:
+            return False
+        plain = [value.detach().contiguous().view(-1).view(torch.uint8) for value in (one, two)]
+        return torch.equal(*plain)
+    return bool(one == two) or repr(one) == repr(two) == "nan"
