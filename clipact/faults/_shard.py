@@ -8,7 +8,8 @@ from typing import Final, NamedTuple, final
 
 from clipact.errors import CampaignError
 
-_SLURM: Final = "SLURM_ARRAY_TASK_ID"
+_ARRAY: Final = "SLURM_ARRAY_TASK"
+_SLURM: Final = f"{_ARRAY}_ID"
 _TORCHRUN: Final = "RANK"
 _KUBERNETES: Final = "JOB_COMPLETION_INDEX"
 
@@ -82,10 +83,10 @@ class Shard:
             )
         if len(found) > 1:
             raise CampaignError(
-                f"{' and '.join(each.name for each in found)} are set, and each could say which shard this is; give it as"
+                f"{' and '.join(each.scheduler for each in found)} are set, and each could say which shard this is; give it as"
                 " index/count"
             )
-        return cls(found[0].index, found[0].count)
+        return cls(found[0].part, found[0].parts)
 
     def picks(self, trial: int) -> bool:
         """Whether a trial is of this part."""
@@ -95,38 +96,35 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
-class _Found(NamedTuple):
-    name: str
-    index: int
-    count: int
+class _Said(NamedTuple):
+    scheduler: str
+    part: int
+    parts: int
 
 
-def _schedulers(environ: Mapping[str, str], count: int | None) -> Iterator[_Found]:
+def _schedulers(environ: Mapping[str, str], count: int | None) -> Iterator[_Said]:
     if _SLURM in environ:
         yield _slurm(environ, count)
     if _KUBERNETES in environ:
-        total = _number(environ, "JOB_COMPLETIONS") if count is None else count
-        yield _Found(_KUBERNETES, _number(environ, _KUBERNETES), total)
+        parts = _number(environ, "JOB_COMPLETIONS") if count is None else count
+        yield _Said(_KUBERNETES, _number(environ, _KUBERNETES), parts)
     if _TORCHRUN in environ:
-        total = _number(environ, "WORLD_SIZE") if count is None else count
-        yield _Found(_TORCHRUN, _number(environ, _TORCHRUN), total)
+        parts = _number(environ, "WORLD_SIZE") if count is None else count
+        yield _Said(_TORCHRUN, _number(environ, _TORCHRUN), parts)
 
 
-def _slurm(environ: Mapping[str, str], count: int | None) -> _Found:
+def _slurm(environ: Mapping[str, str], count: int | None) -> _Said:
     task = _number(environ, _SLURM)
     if count is not None:
-        return _Found(_SLURM, task, count)
-    first, step = _number(environ, "SLURM_ARRAY_TASK_MIN"), 1
-    if "SLURM_ARRAY_TASK_STEP" in environ:
-        step = max(1, _number(environ, "SLURM_ARRAY_TASK_STEP"))
-    total = _number(environ, "SLURM_ARRAY_TASK_COUNT")
-    index, rest = divmod(task - first, step)
-    if rest or index >= total:
+        return _Said(_SLURM, task, count)
+    first, last = _number(environ, f"{_ARRAY}_MIN"), _number(environ, f"{_ARRAY}_MAX")
+    parts = _number(environ, f"{_ARRAY}_COUNT")
+    if first > 1 or last - first + 1 != parts:
         raise CampaignError(
-            f"task {task} of the Slurm array, which has {total} from {first} in steps of {step}, has no place in a row; use an"
-            " array such as 0-15, or give count="
+            f"the Slurm array has {parts} tasks from {first} to {last}, as one that repeats some of another has, so its numbers do"
+            " not say which shard of how many this is; use an array such as 0-15, or give count="
         )
-    return _Found(_SLURM, index, total)
+    return _Said(_SLURM, task - first, parts)
 
 
 def _number(environ: Mapping[str, str], name: str) -> int:

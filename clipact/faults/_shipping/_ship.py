@@ -1,6 +1,8 @@
 """Objects written for other processes, and read there."""
 
 import hashlib
+import warnings
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -71,7 +73,10 @@ class Shipped:
                 f"{self.folder} is not as it was written; do not change it during a run"
             )
         try:
-            objects = ShippingUnpickler(content, memory, list(self.buffers)).load()
+            with warnings.catch_warnings():
+                # torch's own functions that rebuild tensors use the class it warns of
+                warnings.filterwarnings("ignore", "TypedStorage is deprecated")
+                objects = ShippingUnpickler(content, memory, list(self.buffers)).load()
         except Exception as error:
             raise CampaignError(not_rebuilt_here(error)) from error
         return Loaded(objects, memory)
@@ -99,9 +104,11 @@ def ship(objects: Any, folder: Path) -> Shipped:
         >>> loaded.objects["model"]
         Linear(in_features=2, out_features=2, bias=True)
     """
-    memory = MemoryWriter(folder / _MEMORY)
     try:
-        with (folder / _OBJECTS).open("xb") as file:
+        with (
+            closing(MemoryWriter(folder / _MEMORY)) as memory,
+            (folder / _OBJECTS).open("xb") as file,
+        ):
             pickler = ShippingPickler(file, memory)
             pickler.dump(objects)
     except OSError as error:
@@ -110,7 +117,5 @@ def ship(objects: Any, folder: Path) -> Shipped:
         ) from error
     except Exception as error:
         raise CampaignError(explain(objects, error)) from error
-    finally:
-        memory.close()
     digest = hashlib.sha256((folder / _OBJECTS).read_bytes()).hexdigest()
     return Shipped(folder, digest, tuple(pickler.buffers))
