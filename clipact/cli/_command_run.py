@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipact.cli._arguments import Commands, positive, share
+from clipact.cli._arguments import Commands, not_negative, positive, share
 from clipact.cli._foreground import foreground
 from clipact.cli._load import LoadError, call, load
 
 if TYPE_CHECKING:
-    from clipact.faults import Campaign
+    from clipact.faults import Campaign, Shard
 
 
 def add(commands: Commands) -> None:
@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
         "--shard",
         metavar="i/n",
         help="run only this part, counted from 0: 0/4 to 3/4, each with a store of its own; 'env' takes it from the scheduler's "
-        "environment (Slurm arrays and the like)",
+        "environment (Slurm arrays and the like), 'env/4' where that does not say of how many",
     )
     run.add_argument(
         "--workers", type=positive, metavar="n", help="worker processes (none: all in this process)"
@@ -40,6 +40,12 @@ def add(commands: Commands) -> None:
         type=positive,
         metavar="n",
         help="trials of each fault model, instead of the campaign's own",
+    )
+    run.add_argument(
+        "--seconds",
+        type=not_negative,
+        metavar="s",
+        help="end after so much time, with what is done",
     )
     run.add_argument("--no-replay", action="store_true", help="run every inference in full")
     run.add_argument(
@@ -54,17 +60,11 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from clipact.faults import Shard, executors  # noqa: PLC0415 - slow imports wait until arguments are understood
+    from clipact.faults import executors  # noqa: PLC0415 - slow imports wait until arguments are understood
 
     asked = campaign(arguments.campaign)
-    shard = arguments.shard
-    part = (
-        None
-        if shard is None
-        else Shard.from_environment()
-        if shard == "env"
-        else Shard.parse(shard)
-    )
+    if arguments.trials is not None:
+        asked = asked.with_trials(arguments.trials)
     executor = None if arguments.workers is None else executors.processes(arguments.workers)
     with foreground():
         result = asked.run(
@@ -73,13 +73,24 @@ def _run(arguments: argparse.Namespace) -> None:
             progress=not arguments.no_progress,
             replay=not arguments.no_replay,
             verify=arguments.verify,
-            shard=part,
+            shard=None if arguments.shard is None else shard(arguments.shard),
+            seconds=arguments.seconds,
         )
     print(result.summary())
     if arguments.store is not None:
         print(
             f"\n{len(result):,} trials in {arguments.store}; pictures: clipact report {arguments.store}"
         )
+
+
+def shard(text: str) -> "Shard":
+    """A shard: ``i/n``, or what the scheduler says, ``env``, or ``env/n`` where it does not say of how many."""
+    from clipact.faults import Shard  # noqa: PLC0415 - as above
+
+    where, slash, count = text.partition("/")
+    if where != "env":
+        return Shard.parse(text)
+    return Shard.from_environment(count=Shard.parse(f"0/{count}").count if slash else None)
 
 
 def campaign(reference: str) -> "Campaign":

@@ -14,11 +14,11 @@ def facts(result: Result, view: View) -> list[Fact]:
     found = [Fact("trials", f"{len(result):,}", done)]
     if len(result.faults) > 1:
         found.append(Fact("fault models", str(len(result.faults))))
-        return found + [Fact(f"golden {m}", f"{v:.4g}") for m, v in result.golden.items() if v]
+        return found + [Fact(f"golden {m}", _short(v)) for m, v in result.golden.items() if v]
     row = result.summary(confidence=view.confidence).rows[0]
     for metric, mean in row.means.items():
         if not row.not_finite[metric]:
-            found.append(_mean(metric, mean, result.golden[metric]))
+            found.append(_mean(metric, mean, result.golden[metric], row.trials))
     counts = trials_of(result, row.fault).outcomes()
     masked = counts[Outcome.MASKED] / max(sum(counts.values()), 1)
     found.append(Fact("masked", percent(masked), "of the trials, every metric golden"))
@@ -27,10 +27,13 @@ def facts(result: Result, view: View) -> list[Fact]:
     return found
 
 
-def _mean(metric: str, mean: Interval, golden: float) -> Fact:
-    note = (
-        f"{golden:.4g} without faults" if golden else f"[{_short(mean.low)}, {_short(mean.high)}]"
-    )
+def _mean(metric: str, mean: Interval, golden: float, trials: int) -> Fact:
+    if mean.low == mean.high:  # nothing was seen to vary: a bootstrap of that knows no width
+        note = f"the same in all {trials:,} trials"
+    elif golden:
+        note = f"{_short(golden)} without faults"
+    else:
+        note = f"[{_short(mean.low)}, {_short(mean.high)}]"
     return Fact(f"mean {metric}", _short(mean.estimate), note)
 
 

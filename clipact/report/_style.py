@@ -92,13 +92,11 @@ def percent(share: float) -> str:
 
     Examples:
         >>> percent(0.5), percent(0.0312), percent(0.00041), percent(0.0), percent(1.0)
-        ('50 %', '3.1 %', '0.041 %', '0 %', '100 %')
+        ('50.0 %', '3.1 %', '0.041 %', '0 %', '100 %')
     """
     value = 100.0 * share
     if value == 0.0 or value >= 99.95:
         return f"{value:.0f} %"
-    if value >= 10.0:
-        return f"{value:.3g} %"
     return f"{value:.1f} %" if value >= 1.0 else f"{value:.2g} %"
 
 
