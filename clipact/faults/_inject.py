@@ -1,27 +1,27 @@
 """Put faults into a model for the length of a ``with`` block."""
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from torch import nn
 
 from clipact.errors import ClipactError, FaultError
-from clipact.faults._bound import Bound, bind
-from clipact.faults._caches import forget_casts
+from clipact.faults._bound import bind
 from clipact.faults._exclusive import exclusive
 from clipact.faults._formats import NATIVE, Format
-from clipact.faults._hits import Hits
 from clipact.faults._models import FaultModel, draw_parts
-from clipact.faults._patch import Change, Patch, plan
 from clipact.faults._record import FaultRecord, join
 from clipact.faults._requests import check_request
 from clipact.faults._streams import Draw, check_seed
+from clipact.faults._surface import Shot, Surface
 from clipact.faults._targets import Target
 from clipact.faults._tensors import TargetTensor
+from clipact.faults._values import observe_example
+from clipact.surgery import Example, plain_attention
 
 
 @contextmanager
-def inject(
+def inject(  # noqa: PLR0913 - the last four by keyword
     model: nn.Module,
     fault: FaultModel,
     target: Target,
@@ -29,13 +29,15 @@ def inject(
     seed: int = 0,
     trial: int = 0,
     format: Format = NATIVE,  # noqa: A002 - the word users look for
+    example: Example | None = None,
 ) -> Generator[FaultRecord]:
     """A model with faults inside the ``with`` block, and bit for bit the model of before after it.
 
     The faults are a pure function of the seed, the trial, the fault model, the number format and the target: for a
     rate, each tensor's faults depend on its name and size only, so that two models meet the same faults on the tensors they
     share. For a count they depend on the whole target. Only the words that are hit are touched, in place: parameters
-    stay the same objects, nothing else is copied, and cost grows with the number of faults.
+    stay the same objects, nothing else is copied, and cost grows with the number of faults. Faults in activations and
+    inputs are the same in every forward and sample; their values in the record are NaN, since they are others in each.
 
     On exit the words hit get their old bits back, also after an exception or Ctrl-C; what an optimizer did to
     these words inside the block is undone with them, what it did to others stays. So do buffers that a forward
@@ -49,6 +51,8 @@ def inject(
         seed: Which series of trials.
         trial: Which trial of the series.
         format: Number format whose bits are changed.
+        example: Inputs with which the model is run once, for targets that flow: one tensor, a tuple of positional
+            arguments, or a mapping of keyword arguments.
 
     Yields:
         The faults.
@@ -73,47 +77,18 @@ def inject(
     check_request(model, fault, target, format)
     check_seed(seed, trial)
     tensors = target.tensors(model)
-    bound = bind(tensors, format)
-    hits = draw_parts(fault, bound.spaces, Draw(seed, trial))
-    with (
-        exclusive(tensors),
-        _unreplaced(model, target, tensors),
-        injected(bound, hits, fault) as changes,
-    ):
-        yield join(fault, [change.record(fault) for change in changes])
-
-
-@contextmanager
-def injected(
-    bound: Bound, hits: Sequence[Sequence[Hits]], fault: FaultModel
-) -> Generator[list[Change]]:
-    """:func:`inject` of drawn hits into tensors that :func:`exclusive` holds; no table is made.
-
-    Args:
-        bound: The tensors.
-        hits: Of each part of the fault model, the hits in each tensor.
-        fault: What happens.
-    """
-    patches, changes = plan(bound, hits, fault)
-    try:
-        for patch in patches:
-            patch.apply()
-        forget_casts()
-        yield changes
-    finally:
-        # a second Ctrl-C, also one at the very start, must not leave half; to undo twice does no harm
-        try:
-            _undo(patches)
-        except BaseException:
-            _undo(patches)
-            raise
-    _check_in_place(patches)
-
-
-def _undo(patches: Sequence[Patch]) -> None:
-    for patch in patches:
-        patch.restore()
-    forget_casts()
+    with ExitStack() as stack:
+        if target.flowing():
+            stack.enter_context(plain_attention())
+        flow = observe_example(model, target, example)
+        surface = Surface(model, bind(tensors, format), flow, format)
+        draw = Draw(seed, trial)
+        shot = Shot(fault, draw, draw_parts(fault, surface.spaces, draw))
+        stack.enter_context(exclusive(tensors))
+        stack.enter_context(_unreplaced(model, target, tensors))
+        changes = stack.enter_context(surface.struck(shot))
+        records = [change.record(fault) for change in changes]
+        yield join(fault, [*records, *surface.unseen(shot)])
 
 
 @contextmanager
@@ -143,12 +118,3 @@ def _replaced(model: nn.Module, target: Target, tensors: Sequence[TargetTensor])
         f"{', '.join(gone)} was replaced inside inject(), so what is there now was not restored and may hold faults;"
         " load the weights again, and replace parameters before inject()"
     )
-
-
-def _check_in_place(patches: Sequence[Patch]) -> None:
-    moved = [p.target.name for p in patches if p.target.tensor.data_ptr() != p.words.data_ptr()]
-    if moved:
-        raise FaultError(
-            f"{', '.join(moved)} moved to other memory inside inject(), so its copy there keeps the faults; load the"
-            " weights again, and call model.to(...) before inject()"
-        )

@@ -2,11 +2,10 @@
 
 from torch import nn
 
-from clipact.errors import FaultError
 from clipact.faults._formats import NATIVE, Format
 from clipact.faults._targets import Target, bit_spaces
-from clipact.faults._values import observe
-from clipact.surgery import Example, run_once
+from clipact.faults._values import observe_example
+from clipact.surgery import Example
 
 
 def population(
@@ -41,11 +40,5 @@ def population(
         64
     """
     bits = sum(space.bits for space in bit_spaces(target.tensors(model), format))
-    if not target.flowing():
-        return bits
-    if example is None:
-        raise FaultError(
-            f"{target} has values that flow through the model, whose sizes are known when it runs; give example= inputs"
-        )
-    flow = observe(model, target, lambda: run_once(model, example))
+    flow = observe_example(model, target, example)
     return bits + sum(space.bits for space in flow.spaces(format))

@@ -3,14 +3,14 @@ import torch
 from torch import nn
 
 from clipact.errors import FaultError
-from clipact.faults import Biases, BitFlip, Buffers, Weights, _exclusive, _inject, inject
+from clipact.faults import Biases, BitFlip, Buffers, Weights, _exclusive, _injected, inject
 
 ALL = Weights() | Biases() | Buffers()
 
 
 def test_an_interrupt_on_entry_of_undoing_leaves_nothing(model, bits_of, same_bits, monkeypatch):
     before = bits_of(model)
-    for module, name in ((_inject, "_undo"), (_exclusive, "_clear")):
+    for module, name in ((_injected, "_undo"), (_exclusive, "_clear")):
         original, calls = getattr(module, name), []
 
         def interrupted(items, original=original, calls=calls):

@@ -11,11 +11,11 @@ from clipact.faults._hits import Hits
 from clipact.faults._models import FaultModel
 from clipact.faults._running._samples import Samples
 from clipact.faults._running._spec import Task
-from clipact.faults._running._surface import Shot, Surface
-from clipact.faults._running._tally import Tally
 from clipact.faults._sampling import Sampler
 from clipact.faults._state import Buffers
 from clipact.faults._streams import Draw
+from clipact.faults._surface import Shot, Surface
+from clipact.faults._tally import Tally
 from clipact.faults._trial import Trial
 from clipact.faults._values import Landing, Place, flowing
 

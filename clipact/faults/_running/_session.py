@@ -18,10 +18,10 @@ from clipact.faults._running._golden import golden_run
 from clipact.faults._running._packing import Packing
 from clipact.faults._running._shortcut import Shortcut, recorded
 from clipact.faults._running._spec import Options, Outcome, Spec, Task
-from clipact.faults._running._surface import Shot
-from clipact.faults._running._tally import Tally
 from clipact.faults._state import Buffers, fingerprint
 from clipact.faults._streams import Draw
+from clipact.faults._surface import Shot
+from clipact.faults._tally import Tally
 from clipact.faults._trial import Trial
 from clipact.surgery import plain_attention
 

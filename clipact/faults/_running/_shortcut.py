@@ -12,8 +12,8 @@ from torch.utils import _pytree as pytree
 from clipact.faults._evaluation import Metrics
 from clipact.faults._replay import Cause, Recording, record
 from clipact.faults._running._spec import Spec
-from clipact.faults._running._surface import Shot, Surface
 from clipact.faults._state import Buffers
+from clipact.faults._surface import Shot, Surface
 from clipact.faults._values import Place
 
 Run = Callable[[], Metrics]

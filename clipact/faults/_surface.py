@@ -4,16 +4,19 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple, final
 
+import numpy as np
 from torch import nn
 
 from clipact.faults._bound import Bound
 from clipact.faults._formats import Format
-from clipact.faults._hits import NO_HITS, BitSpace, Hits
-from clipact.faults._inject import injected
+from clipact.faults._hits import NO_HITS, BitSpace, Hits, hit_words
+from clipact.faults._injected import injected
 from clipact.faults._lifetime import Lifetime
 from clipact.faults._models import FaultModel, draw_parts
-from clipact.faults._running._tally import Tally
+from clipact.faults._patch import Change
+from clipact.faults._record import FaultRecord, rows
 from clipact.faults._streams import Draw
+from clipact.faults._tally import Tally
 from clipact.faults._values import Drawn, Flow, Landing, Place, flowing
 
 
@@ -59,15 +62,21 @@ class Surface:
         return self.flow.places[space - len(self.bound.tensors)]
 
     @contextmanager
-    def struck(self, shot: Shot, tally: Tally, row: int | None = None) -> Generator[None]:
+    def struck(
+        self, shot: Shot, tally: Tally | None = None, row: int | None = None
+    ) -> Generator[list[Change]]:
         """The model with the faults of a shot: the same in every forward and sample.
 
         Args:
             shot: The faults.
             tally: Told of them.
             row: Faults in values fall on this sample of each batch only; None for all.
+
+        Yields:
+            What changed in memory.
         """
-        tally.drawn(shot.hits)
+        if tally is not None:
+            tally.drawn(shot.hits)
         stored = len(self.bound.tensors)
         places = {self.place(at).name: at for at in self.places_hit(shot.hits)}
 
@@ -83,12 +92,25 @@ class Surface:
             plan,
             shot.fault,
             format=self.format,
-            on_landing=tally.seen,
+            on_landing=None if tally is None else tally.seen,
         )
         with injected(self.bound, [part[:stored] for part in shot.hits], shot.fault) as changes:
-            tally.changed(changes)
+            if tally is not None:
+                tally.changed(changes)
             with flow:
-                yield
+                yield changes
+
+    def unseen(self, shot: Shot) -> list[FaultRecord]:
+        """The faults in values, which nobody knows before they come by."""
+        records: list[FaultRecord] = []
+        for at in self.places_hit(shot.hits):
+            parts = [part[at] for part in shot.hits]
+            words = hit_words(parts).size
+            codes = [np.zeros(words, dtype=np.uint64)] * (len(parts) + 1)
+            unknown = np.full(words, np.nan)
+            space = [(self.spaces[at].name, self.spaces[at].width)]
+            records.append(rows(shot.fault, space, [parts], codes, (unknown, unknown)))
+        return records
 
     @contextmanager
     def struck_anew(
