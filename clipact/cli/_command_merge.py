@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from clipact.cli._shards import account, missing  # noqa: PLC0415 - slow imports wait until arguments are understood
-    from clipact.faults._store import Store, merge  # noqa: PLC0415 - as above
+    from clipact.faults import Store, merge  # noqa: PLC0415 - as above
 
     out: Path = arguments.out
     held = [out] if out.exists() and out not in arguments.shards else []

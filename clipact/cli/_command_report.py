@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from clipact.cli._stores import stores  # noqa: PLC0415 - as below
-    from clipact.faults._store import Store  # noqa: PLC0415 - slow imports wait until arguments are understood
+    from clipact.faults import Store  # noqa: PLC0415 - slow imports wait until arguments are understood
     from clipact.report import campaign_page  # noqa: PLC0415 - as above
 
     paths: list[Path] = arguments.stores

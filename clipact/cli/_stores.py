@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from clipact.faults._store import Store
+from clipact.faults import Store
 from clipact.report import Section, Table
 
 _DIGITS = 12  # of a hash

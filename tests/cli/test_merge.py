@@ -1,5 +1,5 @@
 from clipact.cli import main
-from clipact.faults._store import Store
+from clipact.faults import Store
 
 
 def test_shards_become_one_store_and_the_account_is_printed(stored, tmp_path, capsys):

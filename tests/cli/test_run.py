@@ -4,8 +4,7 @@ import sys
 import pytest
 
 from clipact.cli import main
-from clipact.faults import Classification
-from clipact.faults._store import Store
+from clipact.faults import Classification, Store
 
 STUDY = """
 import torch
