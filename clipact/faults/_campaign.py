@@ -106,6 +106,14 @@ class Campaign:
         )
         _check_together(self._spec, model)
 
+    def with_trials(self, trials: int) -> "Campaign":
+        """The same campaign with another number of trials for each fault model."""
+        of = self._spec
+        return Campaign(
+            self._model, self._evaluation, fault=of.faults, target=of.target, trials=trials, seed=of.seed,
+            format=of.format, lifetime=of.lifetime, sampling=of.sampling, per_sample=of.per_sample,
+        )  # fmt: skip
+
     def run(  # noqa: PLR0913 - all by keyword, each by itself
         self,
         *,

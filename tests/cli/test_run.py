@@ -69,6 +69,14 @@ def test_a_campaign_or_a_function_that_returns_one(study, name, capsys):
     assert said.err == ""
 
 
+def test_more_trials_than_the_file_says(study, tmp_path):
+    store = tmp_path / "run.sqlite"
+    for trials in (5, 8):
+        command = ["run", f"{study}:make", "--store", str(store), "--trials", str(trials)]
+        assert main([*command, "--no-progress"]) == 0
+        assert rows(store)[0] == [*range(trials)]
+
+
 def test_shards_go_on_and_merge_to_what_one_run_gives(study, tmp_path, capsys):
     whole = tmp_path / "whole.sqlite"
     assert main(["run", f"{study}:make", "--store", str(whole)]) == 0

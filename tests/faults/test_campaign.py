@@ -189,6 +189,18 @@ def test_fixed_point_campaign(model, loader):
     assert result.values("due", FAULTS[1]).max() == 0.0
 
 
+def test_another_number_of_trials(model, loader):
+    few = Campaign(
+        model, Classification(loader), fault=FAULTS[1], target=Weights(), trials=2, seed=9
+    )
+    more = few.with_trials(4).run(progress=False)
+    assert len(more) == 4
+    found = few.run(progress=False).values("sdc", FAULTS[1])
+    assert found.tolist() == more.values("sdc", FAULTS[1]).tolist()[:2]
+    with pytest.raises(FaultError):
+        few.with_trials(0)
+
+
 def test_progress_bar(model, capsys):
     Campaign(model, lambda _: 0.0, fault=BitFlip(count=1), target=Weights(), trials=2).run(
         progress=True
