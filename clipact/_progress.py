@@ -148,10 +148,10 @@ class RunningMean:
         """Half the width of the interval; infinite for fewer than two values."""
         if self.count < 2:
             return math.inf
-        square = self._squares / (self.count - 1) / self.count
+        n = self.count
         if not self._share:
-            return _Z * math.sqrt(square)
-        return _Z / (1 + _Z**2 / self.count) * math.sqrt(square + (_Z / (2 * self.count)) ** 2)
+            return _Z * math.sqrt(self._squares / (n - 1) / n)
+        return _Z / (1 + _Z**2 / n) * math.sqrt(self._squares / n**2 + (_Z / (2 * n)) ** 2)
 
     def __str__(self) -> str:
         broken = f" ({self.broken} not finite)" if self.broken else ""

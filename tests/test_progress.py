@@ -10,6 +10,7 @@ import pytest
 
 from clipact import _progress
 from clipact._progress import Progress, RunningMean, duration, track
+from clipact.faults import wilson
 
 
 class Terminal(io.StringIO):
@@ -125,6 +126,14 @@ def test_a_share_of_zero_is_not_certain():
         running.add(0.0)
     assert running.half_width() == pytest.approx(0.0370 / 2, abs=1e-4)  # Wilson at 0 of 100
     assert str(running) == "0.0 % ± 1.8"
+
+
+def test_of_zeros_and_ones_the_interval_is_wilsons():
+    running = RunningMean()
+    for number in range(50):
+        running.add(float(number % 10 == 0))
+    low, high = wilson(5, 50)
+    assert running.half_width() == pytest.approx((high - low) / 2, rel=1e-6)
 
 
 def test_what_is_not_finite_is_counted_apart():

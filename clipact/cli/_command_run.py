@@ -102,10 +102,9 @@ def campaign(reference: str) -> "Campaign":
     from clipact.faults import Campaign  # noqa: PLC0415 - slow imports wait until arguments are understood
 
     found: Any = load(reference)
-    if callable(found) and not isinstance(found, Campaign):
-        found = call(reference, found)
-    if not isinstance(found, Campaign):
-        raise LoadError(
-            f"{reference} is a {type(found).__name__}; name a faults.Campaign, or a function without arguments that returns one"
-        )
-    return found
+    made = call(reference, found) if callable(found) else found
+    if isinstance(made, Campaign):
+        return made
+    raise LoadError(
+        f"{reference} is a {type(made).__name__}; name a faults.Campaign, or a function without arguments that returns one"
+    )
