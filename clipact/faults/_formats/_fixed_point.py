@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from clipact.errors import FaultError
+from clipact.faults._formats._emulated import check_floating, codes_of, numbers_of, saturated
 from clipact.faults._formats._format import Format
 from clipact.faults._hits import Codes, Numbers
 from clipact.faults._streams import is_integer
@@ -55,11 +56,7 @@ class FixedPoint(Format):
 
     def width(self, dtype: torch.dtype) -> int:
         """``bits``, for floating-point tensors only, and not for the scales of ``float8_e8m0fnu``, which have no zero."""
-        if not dtype.is_floating_point or dtype is torch.float8_e8m0fnu:
-            raise FaultError(
-                f"{self} emulates fixed point on floating-point tensors with a sign, not on {dtype}; leave that tensor out with"
-                " where=, or use Native()"
-            )
+        check_floating(self, dtype)
         return self.bits
 
     def encode(self, values: Tensor, scale: Numbers | None = None) -> Codes:
@@ -69,14 +66,9 @@ class FixedPoint(Format):
         limit = top / 2.0**self.fraction
         numbers = values.to(torch.float64).nan_to_num(nan=0.0, posinf=limit, neginf=-limit)
         scaled = numbers.clamp(-limit, limit).numpy() * 2.0**self.fraction
-        rounded = np.clip(np.rint(scaled), -top, top - 1.0)
-        return rounded.astype(np.int64).view(np.uint64) & np.uint64(2**self.bits - 1)
+        return codes_of(np.clip(np.rint(scaled), -top, top - 1.0), self.bits)
 
     def decode(self, codes: Codes, dtype: torch.dtype, scale: Numbers | None = None) -> Tensor:
         """See :class:`Format`."""
         del scale
-        signed = codes.view(np.int64)
-        signed = np.where(signed >= 2 ** (self.bits - 1), signed - 2**self.bits, signed)
-        limit = torch.finfo(dtype).max
-        values = np.clip(signed.astype(np.float64) / 2.0**self.fraction, -limit, limit)
-        return torch.from_numpy(values).to(dtype)
+        return saturated(numbers_of(codes, self.bits) / 2.0**self.fraction, dtype)

@@ -63,14 +63,19 @@ class Codec:
 
     def scale(self, index: Indices) -> Numbers | None:
         """Of each word with these flat indices, what a bit is worth; None if always the same."""
-        if self._scales is None:
+        scales = self._known
+        if scales is None:
             return None
-        scales = self._scales.cpu().numpy()
         if scales.size == 1:
             return np.full(index.size, scales.item())
         shape = tuple(self._tensor.shape)
         axis = next(place for place, size in enumerate(scales.shape) if size > 1)
         return scales.reshape(-1)[index // prod(shape[axis + 1 :]) % shape[axis]]
+
+    @cached_property
+    def _known(self) -> Numbers | None:
+        """The scales on the CPU: asked for only where a word is hit."""
+        return None if self._scales is None else self._scales.cpu().numpy()
 
     @cached_property
     def spread(self) -> float:
