@@ -13,7 +13,14 @@ from torch.utils import _pytree as pytree
 
 from clipact.faults._replay._values import is_constant
 
-__all__ = ["Attributes", "containers", "randomness", "same_containers"]
+__all__ = [
+    "Attributes",
+    "Stillness",
+    "containers",
+    "random_devices",
+    "randomness",
+    "same_containers",
+]
 
 _OPAQUE: Final = (nn.Module, type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
 _SEQUENCES: Final = (list, tuple, set, frozenset, deque)
@@ -34,6 +41,36 @@ class Attributes:
         before = self._seen.get(id(module))
         self._seen[id(module)] = now
         return before is not None and not _alike(before, now)
+
+
+@final
+class Stillness:
+    """Whether modules and random states are as they were.
+
+    Args:
+        modules: Which modules.
+    """
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        self._modules = list(modules)
+        self._devices = random_devices(self._modules)
+        self._attributes = Attributes(self._modules)
+        self._random = randomness(self._devices)
+        self._broken = False
+
+    def broken(self) -> bool:
+        """Whether anything was found to have changed, now or when this was asked before."""
+        self._broken |= any(map(self._attributes.changed, self._modules))
+        self._broken |= randomness(self._devices) != self._random
+        return self._broken
+
+
+def random_devices(modules: Iterable[nn.Module]) -> list[torch.device]:
+    """Devices of modules' tensors that have random states of their own."""
+    tensors = [
+        t for m in modules for t in (*m.parameters(recurse=False), *m.buffers(recurse=False))
+    ]
+    return sorted({t.device for t in tensors if t.device.type == "cuda"}, key=str)
 
 
 def containers(arguments: Any) -> _Entries:

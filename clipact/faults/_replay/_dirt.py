@@ -70,7 +70,9 @@ def find_dirt(structure: Structure, cause: Cause) -> Dirt:
         if place != NEVER:
             touched[structure.above(number)] = True
     exposed = frozenset[int]().union(*(structure.returned[n] for n in np.flatnonzero(touched)))
-    return Dirt(tuple(places), np.array(sorted(starts), dtype=np.int64), touched, corrupted, exposed)
+    return Dirt(
+        tuple(places), np.array(sorted(starts), dtype=np.int64), touched, corrupted, exposed
+    )
 
 
 def _corrupted(structure: Structure, cause: Cause) -> Iterator[int]:

@@ -19,14 +19,19 @@ class Effects:
     Args:
         modules: All modules of the model.
         devices: Whose random states are looked at besides the CPU's.
+        always: Modules that are looked at every time: hooks may change them before or after they run.
     """
 
     def __init__(
-        self, modules: Mapping[str, nn.Module], devices: Sequence[torch.device]
+        self,
+        modules: Mapping[str, nn.Module],
+        devices: Sequence[torch.device],
+        always: Sequence[nn.Module],
     ) -> None:
         self.blamed: set[int] = set()
         self._modules = modules
         self._devices = devices
+        self._always = always
         self._attributes = Attributes(modules.values())
         self._random: tuple[Any, ...] = randomness(devices)
         self._stretches: list[int] = []  # whose code ran between one look and the next
@@ -44,7 +49,7 @@ class Effects:
         if (now := randomness(self._devices)) != self._random:
             self._random = now
             self.blamed.add(call)
-        for module in {id(m): m for m in (*stack, other) if m is not None}.values():
+        for module in {id(m): m for m in (*stack, *self._always, other) if m is not None}.values():
             self._check(module)
 
     def end(self) -> None:

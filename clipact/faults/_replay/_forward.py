@@ -1,17 +1,16 @@
 """One forward under observation: calls are opened and closed, and become a trace."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, final
 
-import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from clipact.faults._replay._attributes import containers, same_containers
 from clipact.faults._replay._effects import Effects
 from clipact.faults._replay._log import Log
+from clipact.faults._replay._owners import Owners
 from clipact.faults._replay._trace import NOWHERE, Call, Output, Read, TensorSpec, Touch, Trace
 from clipact.faults._replay._values import checksum, is_constant, is_plain, plain_tensors
 
@@ -45,7 +44,7 @@ class Forward:
         log: Of the operations.
         effects: Of the calls on modules.
         hooked: Paths of modules whose hooks somebody may miss.
-        owners: Of modules that own targets, by path, which.
+        owners: Who has the targets.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Forward:
         log: Log,
         effects: Effects,
         hooked: frozenset[str],
-        owners: Mapping[str, frozenset[int]],
+        owners: Owners,
     ) -> None:
         self._log = log
         self._effects = effects
@@ -153,12 +152,15 @@ class Forward:
         )
 
     def _unseen(self) -> list[Read]:
-        """What no operation was seen to read, the call of its owner may have."""
+        """What no operation was seen to read, its owner may have read when it was called."""
+        called = {call.path for call in self._calls}
         seen = {read.tensor for read in self._log.reads}
+        readers = {n: self._owners.readers(n, called) for n in self._owners.all - seen}
         return [
             Read(tensor, call.enter, number, 0)
             for number, call in enumerate(self._calls)
-            for tensor in sorted(self._owners.get(call.path, frozenset()) - seen)
+            for tensor in sorted(readers)
+            if call.path in readers[tensor]
         ]
 
     @property

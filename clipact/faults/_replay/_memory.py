@@ -24,7 +24,9 @@ class Memory:
         self.devices: list[torch.device] = []
         self.uses: list[Use] = []
         self._numbers: dict[int, int] = {}
-        self._held: list[StorageWeakRef] = []  # while these are there, no other storage gets the key
+        self._held: list[
+            StorageWeakRef
+        ] = []  # while these are there, no other storage gets the key
 
     def number(self, tensor: Tensor) -> int:
         """Of the storage of a tensor; one not met before was there before the forward."""

@@ -1,21 +1,23 @@
 """Watch a model run: every call of its modules, and what each does."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
 from clipact.faults._replay._arguments import Arguments, Given
+from clipact.faults._replay._attributes import random_devices
 from clipact.faults._replay._effects import Effects
 from clipact.faults._replay._forward import Forward
 from clipact.faults._replay._log import Log
+from clipact.faults._replay._owners import Owners
 from clipact.faults._replay._sources import Sources
 from clipact.faults._replay._standins import is_opaque
 from clipact.faults._replay._surroundings import surroundings
 from clipact.faults._replay._trace import Trace
-from clipact.faults._replay._values import key, plain_tensors
+from clipact.faults._replay._values import plain_tensors
 from clipact.faults._replay._watch import Watch, peeking
 from clipact.faults._tensors import TargetTensor
 
@@ -63,10 +65,10 @@ class Observer:
         self.problem: str | None = None
         self._modules = modules
         self._sources = Sources(tensors)
-        self._owners = _owners(modules, tensors)
+        self._owners = Owners(modules, tensors)
         self._room = room
         self._thread = threading.get_ident()
-        self._devices = _cuda_devices(modules.values())
+        self._devices = random_devices(modules.values())
         self._hooked = frozenset(path for path, module in modules.items() if has_hooks(module))
         self._current: _Current | None = None
 
@@ -86,7 +88,8 @@ class Observer:
         arguments, around = Arguments(given, self._room), surroundings(self._modules.values())
         self._room -= arguments.nbytes
         log = Log(self._sources, list(plain_tensors(given)))
-        effects = Effects(self._modules, self._devices)
+        always = [self._modules[path] for path in sorted(self._hooked)]
+        effects = Effects(self._modules, self._devices, always)
         under = Forward(log, effects, self._hooked, self._owners)
         current = self._current = _Current(log, under, Watch(log))
         try:
@@ -98,9 +101,7 @@ class Observer:
         self.forwards.append(seen)
         return value
 
-    def _call(
-        self, current: _Current, path: str, forward: Callable[..., Any], given: Given
-    ) -> Any:
+    def _call(self, current: _Current, path: str, forward: Callable[..., Any], given: Given) -> Any:
         module = self._modules[path]
         with current.log.muted():
             number = current.forward.open(path, module, given)
@@ -120,9 +121,7 @@ class Observer:
         return value
 
 
-def _hidden(
-    current: _Current, module: nn.Module, forward: Callable[..., Any], given: Given
-) -> Any:
+def _hidden(current: _Current, module: nn.Module, forward: Callable[..., Any], given: Given) -> Any:
     """Code that must not be watched: compiled, it would run as another."""
     tensors = list(plain_tensors(given))
     versions = [_version(tensor) for tensor in tensors]
@@ -145,23 +144,3 @@ def _version(tensor: Tensor) -> int | None:
 def has_hooks(module: nn.Module) -> bool:
     """Whether anybody is told when the module runs."""
     return bool(module._forward_hooks or module._forward_pre_hooks)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - torch's only names for them
-
-
-def _cuda_devices(modules: Iterable[nn.Module]) -> list[torch.device]:
-    tensors = [t for m in modules for t in (*m.parameters(recurse=False), *m.buffers(recurse=False))]
-    return sorted({t.device for t in tensors if t.device.type == "cuda"}, key=str)
-
-
-def _owners(
-    modules: Mapping[str, nn.Module], tensors: Sequence[TargetTensor]
-) -> dict[str, frozenset[int]]:
-    """Of each module, the targets in storages of its own parameters and buffers."""
-    held: dict[int, set[int]] = {}
-    for number, item in enumerate(tensors):
-        held.setdefault(key(item.tensor), set()).add(number)
-    found: dict[str, frozenset[int]] = {}
-    for path, module in modules.items():
-        own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
-        if numbers := [held[k] for tensor in plain_tensors(own) if (k := key(tensor)) in held]:
-            found[path] = frozenset[int]().union(*numbers)
-    return found

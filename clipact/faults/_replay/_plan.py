@@ -29,6 +29,7 @@ class Plan:
         start: Time of the first fault.
         corrupted: Whether faults are put into what the whole forward returns.
         visited: Paths of modules that are called by code that runs, or from outside.
+        free: Whether faults may change the course of the code, so that it does what it did not do in the golden run.
     """
 
     skip: tuple[bool, ...]
@@ -38,6 +39,7 @@ class Plan:
     start: int
     corrupted: bool
     visited: frozenset[str]
+    free: bool
 
 
 def make_plan(structure: Structure, cause: Cause, kept: AbstractSet[int] | None = None) -> Plan:
@@ -63,14 +65,16 @@ def make_plan(structure: Structure, cause: Cause, kept: AbstractSet[int] | None 
             break
         skip[list(run)] = False
     golden = hidden[structure.creator] & (structure.created != NOWHERE)
+    start = int(dirt.starts[0]) if dirt.starts.size else NEVER
     return Plan(
         skip=tuple(skip.tolist()),
         dirty=dirt.places,
         needed=frozenset(np.flatnonzero(golden & (first_use < NEVER)).tolist()),
         copied=structure.escaping.union(*(structure.returned[c] for c in dirt.corrupted)),
-        start=int(dirt.starts[0]) if dirt.starts.size else NEVER,
+        start=start,
         corrupted=0 in dirt.corrupted,
         visited=frozenset(call.path for call in structure.calls if not hidden[call.parent]),
+        free=start <= structure.last_decision,
     )
 
 
@@ -105,9 +109,7 @@ def _first_use(structure: Structure, dirt: Dirt, skip: Flags, hidden: Flags) -> 
     return first
 
 
-def _changed_outside(
-    structure: Structure, dirt: Dirt, skip: Flags, hidden: Flags
-) -> set[int]:
+def _changed_outside(structure: Structure, dirt: Dirt, skip: Flags, hidden: Flags) -> set[int]:
     """Calls that return or change, as older than themselves, memory that is not golden."""
     real = ~hidden[structure.creator]
     real[list(dirt.exposed)] = True
@@ -132,9 +134,7 @@ def _unavailable(
     return {_outermost(structure, hidden, int(structure.creator[n])) for n in np.flatnonzero(bad)}
 
 
-def _corrupted_alias(
-    structure: Structure, dirt: Dirt, skip: Flags, hidden: Flags
-) -> set[int]:
+def _corrupted_alias(structure: Structure, dirt: Dirt, skip: Flags, hidden: Flags) -> set[int]:
     """Calls whose memory faults would be written to, by way of a call that runs and returns it."""
     return {
         _outermost(structure, hidden, int(structure.creator[storage]))

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple, final
 from torch import nn
 
 from clipact.faults._replay._arguments import Given
+from clipact.faults._replay._attributes import Stillness
 from clipact.faults._replay._golden import Golden, Loan, Scratch
 from clipact.faults._replay._plan import Plan
 from clipact.faults._replay._structure import NEVER
 from clipact.faults._replay._surroundings import surroundings
+from clipact.faults._replay._trace import NOWHERE
 
 __all__ = ["Replay", "Step"]
 
@@ -31,6 +33,7 @@ class _Now(NamedTuple):
     golden: Golden
     plan: Plan
     loan: Loan
+    still: Stillness | None
 
 
 class _Frame:
@@ -108,17 +111,25 @@ class Replay:
             self._faulty |= step.plan.corrupted
             loan = Loan(step.golden, step.plan.copied, self._scratch)
             self._loans.append(loan)
-            self._now = _Now(step.golden, step.plan, loan)
+            still = Stillness(self._modules.values()) if step.plan.free else None
+            self._now = _Now(step.golden, step.plan, loan, still)
         try:
             if self._now is None:
                 return forward(*given[0], **given[1])
             return self._step(self._now, 0, forward, given)
         finally:
             self._faulty |= self._dirty
-            # what faults did to the state of modules, the next forward meets
-            self._stopped |= self._dirty and (step is None or step.golden.structure.stateful)
+            self._stopped |= self._dirty and self._lasts(step)
             self._dirty = False
             self._now = None
+
+    def _lasts(self, step: Step | None) -> bool:
+        """Whether what faults did in a forward may reach the next one by way of the modules."""
+        if step is None or step.golden.structure.stateful:
+            return True
+        if self._now is None:  # not planned, so nobody looked
+            return step.golden.structure.last_decision != NOWHERE
+        return self._now.still is not None and self._now.still.broken()
 
     def _expected(self, path: str, given: Given) -> Step | None:
         """The step to come, if this is it and it may be replayed."""
@@ -138,9 +149,7 @@ class Replay:
             return step._replace(plan=None)
         return step
 
-    def _child(
-        self, now: _Now, path: str, forward: Callable[..., Any], given: Given
-    ) -> Any:
+    def _child(self, now: _Now, path: str, forward: Callable[..., Any], given: Given) -> Any:
         frame = self._frames[-1]
         place = frame.made
         frame.made += 1
@@ -154,9 +163,7 @@ class Replay:
             return forward(*given[0], **given[1])
         return self._step(now, children[place], forward, given)
 
-    def _step(
-        self, now: _Now, number: int, forward: Callable[..., Any], given: Given
-    ) -> Any:
+    def _step(self, now: _Now, number: int, forward: Callable[..., Any], given: Given) -> Any:
         if now.plan.skip[number]:
             self.skipped += 1
             return now.loan.output(number)
@@ -165,7 +172,7 @@ class Replay:
         try:
             value = forward(*given[0], **given[1])
         except BaseException:
-            self._dirty = True
+            self._dirty = self._stopped = True  # it may have left anything half done
             raise
         finally:
             self._frames.pop()
@@ -182,6 +189,7 @@ class Replay:
             self._stopped
             or not structure.comparable[number]
             or not now.golden.equals(number, value)
+            or (now.still is not None and now.still.broken())
         )
         self.masked += not self._dirty
 

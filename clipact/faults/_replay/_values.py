@@ -9,7 +9,16 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-__all__ = ["bits", "checksum", "is_constant", "is_plain", "key", "plain_tensors", "same_constant", "size"]
+__all__ = [
+    "bits",
+    "checksum",
+    "is_constant",
+    "is_plain",
+    "key",
+    "plain_tensors",
+    "same_constant",
+    "size",
+]
 
 _WORDS: Final = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _CONSTANTS: Final = (

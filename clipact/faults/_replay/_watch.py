@@ -39,7 +39,7 @@ class Watch(TorchDispatchMode):
     def __torch_dispatch__(
         self,
         func: Any,
-        types: Any,  # noqa: ARG002 - torch gives it
+        types: Any,
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
@@ -77,7 +77,9 @@ def _signature(func: Any) -> _Signature:
         a.alias_info is not None and a.alias_info.is_write and not bends for a in schema.arguments
     ]
     written = tuple(
-        (n, a.name) for n, (a, write) in enumerate(zip(schema.arguments, writes, strict=True)) if write
+        (n, a.name)
+        for n, (a, write) in enumerate(zip(schema.arguments, writes, strict=True))
+        if write
     )
     aliases = [r.alias_info is not None for r in schema.returns]
     return _Signature(
