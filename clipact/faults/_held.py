@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from clipact.faults._home import Home
@@ -39,7 +40,10 @@ class Held(NamedTuple):
 
 
 def parts(held: Held) -> Iterator[Held]:
-    """The plain tensors that a tensor is made of: those inside a subclass, the integers of a quantised one, or itself."""
+    """The plain tensors that a tensor is made of: those inside a subclass, the integers of a quantised one, or itself.
+
+    Of an expanded tensor it is the one row, column, … that is in memory.
+    """
     tensor = held.tensor
     if is_sharded(tensor):
         sharded = "is spread over processes; inject before it is, or into a full copy"
@@ -52,8 +56,18 @@ def parts(held: Held) -> Iterator[Held]:
             yield from parts(Held(name, held.owner, inner, id(inner), held.home))
     elif tensor.dtype in _INTEGERS:
         yield held._replace(tensor=integers(tensor), home=held.home or _Itself(tensor))
+    elif not is_lazy(tensor) and tensor.layout is torch.strided and 0 in tensor.stride():
+        yield held._replace(tensor=_unexpanded(tensor), home=held.home or _Itself(tensor))
     else:
         yield held
+
+
+def _unexpanded(tensor: Tensor) -> Tensor:
+    sizes = [
+        min(size, 1) if stride == 0 else size
+        for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
+    ]
+    return tensor.detach().as_strided(sizes, tensor.stride(), tensor.storage_offset())
 
 
 def integers(quantised: Tensor) -> Tensor:
@@ -69,10 +83,10 @@ def is_sharded(tensor: Tensor) -> bool:
 
 
 class _Itself(Home):
-    """A quantised tensor, of which the integers are a view."""
+    """A tensor of which the words are a view."""
 
-    def __init__(self, quantised: Tensor) -> None:
-        self.key = quantised
+    def __init__(self, tensor: Tensor) -> None:
+        self.key = tensor
 
     def changed(self) -> None:
         """The tensor sees it."""

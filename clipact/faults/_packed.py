@@ -111,7 +111,7 @@ def _own(tensor: Tensor) -> Tensor:
     """A copy, since what is unpacked may be what is packed; an embedding is unpacked, and packed, into memory of its own."""
     if tensor.is_quantized and tensor.qscheme() is torch.per_channel_affine_float_qparams:
         return tensor
-    return tensor.clone()
+    return tensor.clone(memory_format=torch.preserve_format)
 
 
 def packed(path: str, module: nn.Module, modules: dict[str, nn.Module]) -> Iterator[Held]:

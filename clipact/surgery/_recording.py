@@ -67,7 +67,8 @@ def following(
             before = module.register_forward_pre_hook(follower.enter, with_kwargs=True)
             stack.callback(before.remove)
             stack.callback(module.register_forward_hook(follower.leave).remove)
-            if isinstance(module, layers) and not isinstance(module, (*kinds, Activation)):
+            told = names is None or path in names
+            if told and isinstance(module, layers) and not isinstance(module, (*kinds, Activation)):
                 first = module.register_forward_hook(follower.result, prepend=True)
                 stack.callback(first.remove)
         stack.callback(model.register_forward_hook(follower.end, always_call=True).remove)

@@ -119,7 +119,7 @@ def test_parts_of_one_storage():
 @pytest.mark.parametrize(
     ("tensor", "problem"),
     [
-        (torch.zeros(1, 4).expand(3, 4), "several elements on one word"),
+        (torch.zeros(6).as_strided((3, 4), (1, 1)), "several elements on one word"),
         (torch.zeros(2, device="meta"), "no memory yet"),
         (torch.eye(2).to_sparse(), "sparse"),
         (torch.zeros(2, dtype=torch.complex64), "complex64"),
@@ -130,6 +130,20 @@ def test_what_cannot_be_addressed(tensor, problem):
     model.weight = nn.Parameter(tensor)
     with pytest.raises(FaultError, match=f"weight .*{problem}"):
         Weights().tensors(model)
+
+
+def test_an_expanded_tensor_has_the_bits_that_are_in_memory():
+    row = torch.ones(1, 4)
+    model = nn.Module()
+    model.register_buffer("wide", row.expand(3, 4))
+    model.register_buffer("scalar", torch.ones(()).expand(5))
+    assert population(model, Buffers()) == (4 + 1) * 32
+    with inject(model, BitFlip(count=160), Buffers()) as record:
+        assert len({(fault.tensor, fault.index) for fault in record}) == 5
+        assert bool((model.wide != 1).all())
+    assert bool((model.wide == 1).all())
+    model.register_buffer("row", row)
+    assert names(Buffers(), model) == ["wide", "scalar"]
 
 
 @pytest.mark.filterwarnings("ignore:Lazy modules")

@@ -36,7 +36,7 @@ class Visit(NamedTuple):
 def own_copy(tensor: Tensor) -> Tensor:
     """A copy with the same strides, for autograd the same value; of an expanded tensor a full one."""
     if tensor.is_quantized or shares_words(tensor):
-        return tensor.clone()
+        return tensor.clone(memory_format=torch.preserve_format)
     copy = torch.empty_strided(
         tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device
     )
