@@ -134,31 +134,23 @@ print(json.dumps(list(run)))
 
 @pytest.mark.slow
 @needs("ray")
-def test_ray_workers_can_be_killed_from_outside(program):
-    found = program("""
+def test_a_ray_of_the_program_is_used_and_left_alone(program, tmp_path):
+    found, error = program("""
 import ray
 ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="warning")
-found, killed = [], None
+found = []
 for task, (square, pid, threads) in executors.ray().run(Square(Path(folder), 0.02), range(40)):
     found.append([task, square, pid, threads])
     if len(found) == 10:
-        killed = pid
-        os.kill(killed, signal.SIGKILL)
-assert ray.is_initialized()
-ray.shutdown()
-print(json.dumps(found))
-""")
-    check(found)
-    assert len(found) == 40
-
-
-@pytest.mark.slow
-@needs("ray")
-def test_a_task_that_kills_every_ray_worker_is_named(program):
-    error = program("""
+        os.kill(pid, signal.SIGKILL)
 try:
     list(executors.ray(2, retries=1).run(Killing(Path(folder), (5,), 99), range(40)))
 except CampaignError as raised:
-    print(json.dumps(str(raised)))
+    assert ray.is_initialized()
+    ray.shutdown()
+    print(json.dumps([found, str(raised)]))
 """)
+    check(found)
+    assert len(found) == 40
+    assert len(list(tmp_path.glob("opened-*"))) >= 3
     assert error.startswith("Ray did not run 5, after 1 retries where a worker died")

@@ -108,7 +108,7 @@ def test_large_outcomes_arrive(jobs):
     [
         ("fail", "1 failed in a worker process: ValueError: cannot do 1"),
         ("exit_", "1 failed in a worker process: SystemExit: asked to leave by 1"),
-        ("unpicklable", "1 failed in a worker process: .*pickle"),
+        ("unpicklable", "the outcome of 1 is a function that pickle refuses"),
     ],
 )
 def test_what_a_task_raises_arrives_with_its_traceback(jobs, function, message):

@@ -80,7 +80,7 @@ def perform(ticket: Ticket, task: Any) -> bytes | Failure:
             )
         )
     try:
-        return pickle.dumps(_workplace(os.getpid()).perform(ticket, task))
+        return _pickled(task, _workplace(os.getpid()).perform(ticket, task))
     except (Exception, SystemExit) as error:
         return _failure(error)
 
@@ -139,6 +139,15 @@ class _Workplace:
 def _workplace(process: int) -> _Workplace:  # noqa: ARG001 - a child made by fork begins with nothing open
     """The one of this process. It outlives every task: between two, nothing else does in a worker that is not ours."""
     return _Workplace()
+
+
+def _pickled(task: Any, found: Any) -> bytes:
+    try:
+        return pickle.dumps(found)
+    except Exception as error:
+        raise CampaignError(
+            f"the outcome of {task} is a {type(found).__name__} that pickle refuses ({error}); it must be plain data"
+        ) from error
 
 
 def _identity() -> str:
