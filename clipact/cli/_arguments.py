@@ -50,6 +50,19 @@ def rates(text: str) -> Sequence[float]:
     ]
 
 
+def words(text: str) -> Sequence[str]:
+    """Words with commas between."""
+    return [word.strip() for word in text.split(",")]
+
+
+def pair(text: str) -> tuple[int, int]:
+    """Two whole numbers with a comma between."""
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not two whole numbers with a comma between")
+    return int(parts[0]), int(parts[1])
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

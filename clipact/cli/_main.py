@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from clipact._version import __version__
-from clipact.cli import _command_demo, _command_merge, _command_report, _command_run
+from clipact.cli import _command_demo, _command_merge, _command_plan, _command_report, _command_run
 from clipact.errors import ClipactError
 
-_COMMANDS = (_command_demo, _command_run, _command_report, _command_merge)
+_COMMANDS = (_command_demo, _command_run, _command_plan, _command_report, _command_merge)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
