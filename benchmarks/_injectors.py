@@ -120,18 +120,22 @@ def rate_mask(model, images):
 # Single-bit faults: a function of a number of trials that gives the mean share of samples whose class changed.
 
 
-def clipact(target, **options):
+def clipact(target, *, per_sample=False, replay=True):
     """A campaign as a user writes it, the golden run and every check included."""
 
     def bind(model, images):
-        labels = model(images).argmax(1)
-        evaluation = faults.Classification([(images, labels)])
+        evaluation = faults.Classification([(images, model(images).argmax(1))])
 
         def run(trials):
             campaign = faults.Campaign(
-                model, evaluation, fault=faults.BitFlip(count=1), target=target, trials=trials
+                model,
+                evaluation,
+                fault=faults.BitFlip(count=1),
+                target=target,
+                trials=trials,
+                per_sample=per_sample,
             )
-            result = campaign.run(progress=False, **options)
+            result = campaign.run(progress=False, replay=replay)
             return float(result.values("sdc", faults.BitFlip(count=1)).mean())
 
         return run

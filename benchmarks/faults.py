@@ -34,8 +34,10 @@ import _injectors as own
 import torch
 import torchvision
 from _measure import about, spread
+from torch import nn
 
 from clipact import faults
+from clipact.where import of_type
 
 MEMORY_TRIALS = 10
 
@@ -51,6 +53,7 @@ def peer(name):
 
 MRFI, PYTORCHFI = peer("mrfi"), peer("pytorchfi")
 
+CONVOLUTIONS = faults.Activations(where=of_type(nn.Conv2d))
 RATES = {
     "clipact, `inject()`": own.rate_inject,
     "clipact, in a campaign": own.rate_campaign,
@@ -68,15 +71,15 @@ WEIGHTS = {
     "PyTorchFI": PYTORCHFI and PYTORCHFI.weight,
 }
 ACTIVATIONS = {
-    "clipact": own.clipact(faults.Activations()),
-    "clipact, `replay=False`": own.clipact(faults.Activations(), replay=False),
+    "clipact, `per_sample=True`": own.clipact(CONVOLUTIONS, per_sample=True),
+    "the same, `replay=False`": own.clipact(CONVOLUTIONS, per_sample=True, replay=False),
     "hook, one inference a fault, by hand": own.activation_hook,
     "MRFI": MRFI and MRFI.activation,
     "PyTorchFI": PYTORCHFI and PYTORCHFI.activation,
 }
 TITLES = {
-    "weights": "single-bit faults of weights, uniform over bits",
-    "activations": "single-bit faults of activations, each in one sample, uniform over bits",
+    "weights": "single-bit faults in weights, uniform over bits",
+    "activations": "single-bit faults in what convolutions give, each in one sample",
 }
 TABLES = {"rates": RATES, "weights": WEIGHTS, "activations": ACTIVATIONS}
 

@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch import nn
 
-from clipact.faults import Biases, BitFlip, Buffers, Thresholds, Weights, inject
+from clipact.faults import (
+    Activations,
+    Biases,
+    BitFlip,
+    Buffers,
+    Campaign,
+    Classification,
+    Thresholds,
+    Weights,
+    inject,
+)
 from clipact.nn import SaturatedReLU
 
 FLOATS = Weights() | Biases()
@@ -72,6 +82,28 @@ def test_the_model_runs_again_and_again_with_faults(kind, bits_of, same_bits):
     assert torch.equal(words(model(x)), golden)
     assert same_bits(model, before)
     assert strides == [tensor.stride() for tensor in model.state_dict().values()]
+
+
+# MRFI and PyTorchFI crash on these.
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_quantised_models_run_with_faults_in_weights_and_activations():
+    quantization = pytest.importorskip("torch.ao.quantization")
+    plain = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 3)).eval()
+    model, x = quantization.quantize_dynamic(plain, {nn.Linear}), torch.randn(5, 12)
+    golden = words(model(x))
+    integers = [model[place].weight().int_repr() for place in (0, 2)]
+    for target in (Weights(), Activations()):
+        with inject(model, BitFlip(rate=0.02), target, example=x) as record:
+            faulty = [words(model(x)) for _ in range(2)]
+        assert len(record) > 0
+        assert not torch.equal(faulty[0], golden)
+        assert torch.equal(faulty[0], faulty[1])
+        data = Classification([(x, torch.zeros(5, dtype=torch.long))])
+        Campaign(model, data, fault=BitFlip(count=1), target=target, trials=3).run(progress=False)
+        assert torch.equal(words(model(x)), golden)
+    now = [model[place].weight().int_repr() for place in (0, 2)]
+    assert all(torch.equal(a, b) for a, b in zip(now, integers, strict=True))
 
 
 # Kept of what a peer does: the authors of ProAct inject into thresholds as well.
