@@ -1,4 +1,5 @@
 import concurrent.futures as cf
+import pickle
 from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from clipact.errors import CampaignError, MissingExtraError
 from clipact.faults import executors
 from clipact.faults.executors._backlog import Backlog
+from clipact.faults.executors._executor import named
 from clipact.faults.executors._window import Window
 
 
@@ -81,6 +83,26 @@ def test_tasks_are_read_as_there_is_room_and_cancelled_at_the_end(jobs, tmp_path
             first.result()
     assert next(tasks) == 3
     assert [future.cancelled() for future, _, _ in late.waiting] == [True, False, True]
+
+
+def test_more_is_handed_over_as_more_workers_answer(jobs, tmp_path):
+    late = Late()
+    run = executors.futures(late).run(jobs.Square(tmp_path), count())
+    with cf.ThreadPoolExecutor(1) as helper:
+        for turn, waiting in enumerate([8, 9, 10, 14]):  # in flight, and what has been answered
+            answer = helper.submit(next, run)
+            while len(late.waiting) < waiting:
+                pass
+            late.waiting[turn][0].set_result((f"worker {turn}", pickle.dumps(turn)))
+            assert answer.result() == (turn, turn)
+    assert len(late.waiting) == 15
+    run.close()
+    assert all(future.cancelled() for future, _, _ in late.waiting[4:])
+
+
+def test_a_task_is_named_shortly():
+    assert named((0, tuple(range(1000)))).endswith("…")
+    assert len(named((0, tuple(range(1000))))) == 121
 
 
 def test_an_executor_that_broke_says_what_to_do(jobs, tmp_path):

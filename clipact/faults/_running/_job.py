@@ -55,9 +55,8 @@ class ShippedJob:
     @contextmanager
     def _opened(self) -> Generator[Callable[[Task], Outcome]]:
         loaded = self.shipped.load()
-        model: nn.Module
-        evaluation: Evaluation
-        model, evaluation = loaded.objects
+        model: nn.Module = loaded.objects["model"]
+        evaluation: Evaluation = loaded.objects["evaluation"]
         with Session.open(model, evaluation, self.spec, self.options) as session:
             if repr(dict(session.golden.metrics)) != repr(dict(self.golden)):
                 raise CampaignError(

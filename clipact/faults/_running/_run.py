@@ -74,7 +74,7 @@ class Run:
             return
         with private_folder() as folder:
             evaluation = _portable(self._evaluation, session)
-            shipped = ship((self._model, evaluation), folder)
+            shipped = ship({"model": self._model, "evaluation": evaluation}, folder)
             golden = dict(session.golden.metrics)
             yield as_executor(executor), ShippedJob(shipped, self._spec, self._options, golden)
 

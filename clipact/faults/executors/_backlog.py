@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar, final
 
 from clipact.errors import CampaignError
+from clipact.faults.executors._executor import named
 
 Task = TypeVar("Task")
 
@@ -62,7 +63,7 @@ class Backlog(Generic[Task]):
         worn = [entry.task for entry in entries if entry.breakdowns >= self._poison]
         if worn:
             raise CampaignError(
-                f"a worker process died {self._poison} times with {' or '.join(map(str, worn))} in flight, as the system kills"
+                f"a worker process died {self._poison} times with {' or '.join(map(named, worn))} in flight, as the system kills"
                 " one that takes too much memory, or native code crashes; run it in process (executor=None) to see why"
             )
 

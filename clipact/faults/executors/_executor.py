@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar, final
+from typing import Final, Protocol, TypeVar, final
+
+_LONG: Final = 120  # characters
 
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
@@ -41,6 +43,12 @@ class Executor(ABC):
         Raises:
             CampaignError: The job cannot be sent or opened, a task raises, or workers keep dying.
         """
+
+
+def named(task: object) -> str:
+    """A task for a message: what it is, not each of its thousand numbers."""
+    text = str(task)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 
 
 @final

@@ -3,15 +3,20 @@
 import concurrent.futures as cf
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 from clipact.errors import CampaignError
-from clipact.faults.executors._executor import Executor, Job, Outcome, Task
+from clipact.faults.executors._executor import Executor, Job, Outcome, Task, named
 from clipact.faults.executors._window import Window
-from clipact.faults.executors._worker import Failure, Ticket, issue, outcome, perform
+from clipact.faults.executors._worker import Failure, Ticket, issue, outcome, perform_signed
+
+_AT_FIRST: Final = 8  # tasks
+_AHEAD: Final = 4  # tasks a worker, so that none waits for the next
 
 
-def futures(executor: cf.Executor, *, threads: int | None = 1, window: int = 256) -> Executor:
+def futures(
+    executor: cf.Executor, *, threads: int | None = 1, window: int | None = None
+) -> Executor:
     """Run a campaign on somebody else's executor, such as loky's, Dask's or MPI's.
 
     It must run tasks in *processes* that can import clipact and read the same files; it is not shut down afterwards. What happens
@@ -22,7 +27,8 @@ def futures(executor: cf.Executor, *, threads: int | None = 1, window: int = 256
         executor: A ``concurrent.futures.Executor``: ``loky.get_reusable_executor()``, ``client.get_executor()`` of
             Dask, ``mpi4py.futures.MPIPoolExecutor()``.
         threads: How many threads torch may use in a worker process; None for as many as it does.
-        window: How many tasks to hand over at once, twice the number of workers or more.
+        window: How many tasks to hand over at once. None for a few at first and then four for each process that has
+            answered, which needs no knowledge of how many there are.
 
     Raises:
         CampaignError: It is not such an executor, or one with threads: trials change the model in place.
@@ -40,7 +46,7 @@ def futures(executor: cf.Executor, *, threads: int | None = 1, window: int = 256
         )
     if not isinstance(given, cf.Executor):
         raise CampaignError(_not_one(given))
-    if window < 1:
+    if window is not None and window < 1:
         raise CampaignError(f"window is {window}; give the number of tasks to hand over, 1 or more")
     return _Futures(executor, threads, window)
 
@@ -63,34 +69,42 @@ def as_executor(value: object) -> Executor:
 class _Futures(Executor):
     executor: cf.Executor
     threads: int | None
-    window: int
+    window: int | None
 
     def run(
         self, job: Job[Task, Outcome], tasks: Iterable[Task]
     ) -> Generator[tuple[Task, Outcome]]:
         ticket = issue(job, self.threads)
         supply = iter(tasks)
-        window: Window[Task, bytes | Failure] = Window()
+        window: Window[Task, tuple[str, bytes | Failure]] = Window()
+        workers: set[str] = set()
         try:
             while True:
                 for task in supply:
                     window.add(task, self._submit(ticket, task))
-                    if len(window) >= self.window:
+                    if len(window) >= self._room(workers):
                         break
                 if not window:
                     return
                 task, future = window.take()
-                yield task, outcome(task, self._reply(task, future))
+                worker, reply = self._reply(task, future)
+                workers.add(worker)
+                yield task, outcome(task, reply)
         finally:
             window.cancel()
 
-    def _submit(self, ticket: Ticket, task: Any) -> "cf.Future[bytes | Failure]":
+    def _room(self, workers: set[str]) -> int:
+        return max(_AT_FIRST, _AHEAD * len(workers)) if self.window is None else self.window
+
+    def _submit(self, ticket: Ticket, task: Any) -> "cf.Future[tuple[str, bytes | Failure]]":
         try:
-            return self.executor.submit(perform, ticket, task)
+            return self.executor.submit(perform_signed, ticket, task)
         except Exception as error:
             raise self._explained(task, error) from error
 
-    def _reply(self, task: Any, future: "cf.Future[bytes | Failure]") -> bytes | Failure:
+    def _reply(
+        self, task: Any, future: "cf.Future[tuple[str, bytes | Failure]]"
+    ) -> tuple[str, bytes | Failure]:
         try:
             return future.result()
         except Exception as error:
@@ -102,7 +116,7 @@ class _Futures(Executor):
                 f"{self} broke, since one of its worker processes died; what is stored stays, so run again with a new one, or"
                 " use executors.processes(), which goes on"
             )
-        return CampaignError(f"{self} did not run {task}: {error!r}")
+        return CampaignError(f"{self} did not run {named(task)}: {error!r}")
 
     def __repr__(self) -> str:
         return f"futures({type(self.executor).__name__})"

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias, final
 from clipact.errors import CampaignError
 from clipact.faults._shipping import private_folder
 from clipact.faults.executors._backlog import Backlog, Entry
-from clipact.faults.executors._executor import Executor, Job, Outcome, Task
+from clipact.faults.executors._executor import Executor, Job, Outcome, Task, named
 from clipact.faults.executors._pool import Pool
 from clipact.faults.executors._spill import fetch, perform_spilling
 from clipact.faults.executors._window import Window
@@ -136,4 +136,6 @@ def _reply(task: Any, future: Future[_Reply]) -> _Reply | None:
     except BrokenProcessPool:
         return None
     except Exception as error:
-        raise CampaignError(f"{task} cannot be sent to a worker process: {error!r}") from error
+        raise CampaignError(
+            f"{named(task)} cannot be sent to a worker process: {error!r}"
+        ) from error

@@ -4,10 +4,11 @@ import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Final, final
 
 from clipact.errors import CampaignError, MissingExtraError
-from clipact.faults.executors._executor import Executor, Job, Outcome, Task
+from clipact.faults.executors._executor import Executor, Job, Outcome, Task, named
 from clipact.faults.executors._worker import issue, outcome, perform
 
 _AHEAD: Final = 2  # tasks a worker, so that none waits for the next
@@ -73,13 +74,19 @@ class _Ray(Executor):
     def run(
         self, job: Job[Task, Outcome], tasks: Iterable[Task]
     ) -> Generator[tuple[Task, Outcome]]:
+        supply = iter(tasks)
+        first = list(islice(supply, 1))
+        if not first:  # nothing to start a Ray for
+            return
         with self._connected() as window:
             threads = max(1, int(self.share.cpus))
             ticket = self.engine.put(issue(job, threads))
             remote = self.engine.remote(
                 num_cpus=self.share.cpus, num_gpus=self.share.gpus, max_retries=self.share.retries
             )(perform)
-            yield from self._stream(lambda task: remote.remote(ticket, task), iter(tasks), window)
+            yield from self._stream(
+                lambda task: remote.remote(ticket, task), chain(first, supply), window
+            )
 
     def _stream(
         self, submit: Callable[[Any], Any], supply: Iterable[Any], window: int
@@ -105,7 +112,7 @@ class _Ray(Executor):
             return self.engine.get(reference)
         except Exception as error:
             raise CampaignError(
-                f"Ray did not run {task}, after {self.share.retries} retries where a worker died: {error}"
+                f"Ray did not run {named(task)}, after {self.share.retries} retries where a worker died: {error}"
             ) from error
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 import sys
 import threading
 import traceback
@@ -17,7 +18,7 @@ from typing import Any, Final, final
 import torch
 
 from clipact.errors import CampaignError, ClipactError
-from clipact.faults.executors._executor import Job, Outcome, Task
+from clipact.faults.executors._executor import Job, Outcome, Task, named
 
 _PROGRAM: Final = uuid.uuid4().hex  # children made by fork have it too, and another process id
 
@@ -85,6 +86,11 @@ def perform(ticket: Ticket, task: Any) -> bytes | Failure:
         return _failure(error)
 
 
+def perform_signed(ticket: Ticket, task: Any) -> tuple[str, bytes | Failure]:
+    """Perform a task, and say which process did."""
+    return f"{socket.gethostname()}-{os.getpid()}", perform(ticket, task)
+
+
 def outcome(task: Any, reply: bytes | Failure) -> Any:
     """What a worker found.
 
@@ -94,7 +100,7 @@ def outcome(task: Any, reply: bytes | Failure) -> Any:
     if isinstance(reply, bytes):
         return pickle.loads(reply)
     error = reply.error or CampaignError(
-        f"{task} failed in a worker process: {reply.text.strip().splitlines()[-1]}; the notes have its traceback, and in"
+        f"{named(task)} failed in a worker process: {reply.text.strip().splitlines()[-1]}; the notes have its traceback, and in"
         " process (executor=None) it can be debugged"
     )
     error.add_note(f"In the worker process:\n{reply.text}")
@@ -146,7 +152,7 @@ def _pickled(task: Any, found: Any) -> bytes:
         return pickle.dumps(found)
     except Exception as error:
         raise CampaignError(
-            f"the outcome of {task} is a {type(found).__name__} that pickle refuses ({error}); it must be plain data"
+            f"the outcome of {named(task)} is a {type(found).__name__} that pickle refuses ({error}); it must be plain data"
         ) from error
 
 
