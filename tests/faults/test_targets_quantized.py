@@ -111,7 +111,7 @@ def test_a_statically_quantised_network(engine):
         model(x)
     assert same_objects(model, before)
     assert torch.equal(model(x), clean)
-    with pytest.raises(FaultError, match="fixed point on floating-point"):
+    with pytest.raises(FaultError, match="emulated on floating-point tensors"):
         population(model, Weights(), format=FixedPoint())
 
 
