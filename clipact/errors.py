@@ -4,10 +4,7 @@ Every error is a :class:`ClipactError` and also the built-in that fits, so that 
 ``except LookupError`` works as usual. A message says what was asked, where, what was found and what to do.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from clipact.faults import Result
+from typing import Any
 
 
 class ClipactError(Exception):
@@ -51,11 +48,11 @@ class OutOfRangeWarning(UserWarning):
 
 
 class CampaignInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a campaign; :attr:`result` has the trials that were done.
+    """Ctrl-C during a campaign; :attr:`result` has the trials that were done, as a :class:`clipact.faults.Result`.
 
     A ``KeyboardInterrupt``, so that it ends a program as usual unless it is caught.
     """
 
-    def __init__(self, message: str, result: "Result") -> None:
+    def __init__(self, message: str, result: Any) -> None:
         super().__init__(message)
         self.result = result

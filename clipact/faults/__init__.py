@@ -33,8 +33,18 @@ from clipact.faults._outputs import Outputs
 from clipact.faults._population import population
 from clipact.faults._record import Fault, FaultRecord
 from clipact.faults._result import Result, Trial
+from clipact.faults._sampling import (
+    Exhaustive,
+    Sampling,
+    Stratified,
+    Uniform,
+    by_bit,
+    by_tensor,
+    by_tensor_and_bit,
+)
 from clipact.faults._shard import Shard
 from clipact.faults._statistics import Interval, sample_size, wilson
+from clipact.faults._stopping import Precision
 from clipact.faults._store import Store, merge
 from clipact.faults._summary import Summary, SummaryRow
 from clipact.faults._targets import (
@@ -60,6 +70,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "Evaluation",
+    "Exhaustive",
     "Extent",
     "Fault",
     "FaultModel",
@@ -74,10 +85,13 @@ __all__ = [
     "Noise",
     "OptimizerState",
     "Outputs",
+    "Precision",
     "RandomValue",
     "Result",
+    "Sampling",
     "Shard",
     "Store",
+    "Stratified",
     "StuckAt",
     "Summary",
     "SummaryRow",
@@ -85,8 +99,12 @@ __all__ = [
     "TargetTensor",
     "Thresholds",
     "Trial",
+    "Uniform",
     "Weights",
     "Zero",
+    "by_bit",
+    "by_tensor",
+    "by_tensor_and_bit",
     "compare",
     "executors",
     "inject",

@@ -30,6 +30,7 @@ def identity(model: nn.Module, session: Session, spec: Spec) -> Identity:
         dtype=", ".join(sorted(dtypes)),
         lifetime=lifetime,
         sampling=str(spec.sampling),
+        estimators=tuple(s.estimator for s in session.samplers if s.estimator is not None),
     )
 
 
@@ -55,7 +56,7 @@ def _parts(given: Any) -> Iterator[bytes]:
     elif not isinstance(value, Tensor):
         yield repr(value).encode()
     elif hasattr(value, "__tensor_flatten__"):
-        names, context = value.__tensor_flatten__()
+        names, context = value.__tensor_flatten__()  # pyright: ignore[reportAttributeAccessIssue] - looked for above
         yield repr(context).encode()
         for name in names:
             yield from _parts(getattr(value, name))
