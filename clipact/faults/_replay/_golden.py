@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from clipact.faults._replay._arguments import Arguments
+from clipact.faults._replay._kernel import Kernel
 from clipact.faults._replay._structure import Structure
 from clipact.faults._replay._trace import Output, TensorSpec
 from clipact.faults._replay._values import bits, is_constant, is_plain, same_constant
@@ -43,6 +44,7 @@ class Golden:
         arguments: What it was given.
         around: The modes it ran in.
         values: Storages as they are at its end, in one piece; of some.
+        kernels: Of calls of layers that can compute rows by themselves, how.
 
     Attributes:
         versions: Of each value, how often it was changed in place before.
@@ -55,8 +57,10 @@ class Golden:
         arguments: Arguments,
         around: tuple[Any, ...],
         values: Mapping[Place, Tensor],
+        kernels: Mapping[int, Kernel],
     ) -> None:
         self.structure, self.arguments, self.around = structure, arguments, around
+        self.kernels = kernels
         self.values = dict(values)
         self.versions = {place: version(value) for place, value in self.values.items()}
         self.kept = frozenset(storage for storage, _ in self.values)

@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 
 from clipact.faults._replay._arguments import Given
 from clipact.faults._replay._golden import Golden, Place, flat, version
+from clipact.faults._replay._kernel import Kernel, find_kernel
 from clipact.faults._replay._observer import Observed
 from clipact.faults._replay._structure import Structure
 from clipact.faults._replay._surroundings import surroundings
@@ -34,6 +35,7 @@ class Keeper:
     Args:
         wishes: The forwards to come.
         modules: The visible modules, by path.
+        targets: Of tensors that are targets, by ``id``, their numbers.
 
     Attributes:
         goldens: Of each forward what was kept.
@@ -41,16 +43,22 @@ class Keeper:
         problem: What was not as it had been seen; None if nothing.
     """
 
-    def __init__(self, wishes: Sequence[Wish], modules: Mapping[str, nn.Module]) -> None:
+    def __init__(
+        self,
+        wishes: Sequence[Wish],
+        modules: Mapping[str, nn.Module],
+        targets: Mapping[int, int],
+    ) -> None:
         self.goldens: list[Golden] = []
         self.checksums: list[tuple[tuple[int, ...], ...]] = []
         self.problem: str | None = None
-        self._wishes, self._modules = wishes, modules
+        self._wishes, self._modules, self._targets = wishes, modules, targets
         self._wish: Wish | None = None
         self._stack: list[int] = []
         self._next = 0
         self._values: dict[Place, Tensor] = {}
         self._sums: list[list[Tensor]] = []
+        self._kernels: dict[int, Kernel] = {}
 
     def __call__(
         self, path: str, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -76,7 +84,8 @@ class Keeper:
             self.problem = f"forward {number} was given other arguments, or in another mode"
             return forward(*given[0], **given[1])
         wish = self._wish = self._wishes[number]
-        self._next, self._values, self._sums = 0, {}, [[] for _ in wish.structure.calls]
+        self._next, self._values, self._kernels = 0, {}, {}
+        self._sums = [[] for _ in wish.structure.calls]
         try:
             return self._call(wish, path, forward, given)
         finally:
@@ -93,7 +102,8 @@ class Keeper:
                 for place, value in self._values.items()
             }
         seen = wish.seen
-        self.goldens.append(Golden(wish.structure, seen.arguments, seen.around, values))
+        golden = Golden(wish.structure, seen.arguments, seen.around, values, self._kernels)
+        self.goldens.append(golden)
         self.checksums.append(tuple(tuple(map(int, sums)) for sums in self._sums))
 
     def _call(self, wish: Wish, path: str, forward: Callable[..., Any], given: Given) -> Any:
@@ -109,7 +119,21 @@ class Keeper:
         finally:
             self._stack.pop()
         self._keep(wish, number, value)
+        if self._is_own(path, forward) and wish.structure.returned[number] <= wish.storages:
+            self._try(wish, number, given, value)
         return value
+
+    def _try(self, wish: Wish, number: int, given: Given, value: Any) -> None:
+        """Find out whether rows of a layer can be computed by themselves."""
+        if wish.structure.comparable[number] and isinstance(value, Tensor):
+            layer = self._modules[wish.structure.calls[number].path]
+            if kernel := find_kernel(layer, self._targets, given, value):
+                self._kernels[number] = kernel
+
+    def _is_own(self, path: str, forward: Callable[..., Any]) -> bool:
+        """Whether a module runs the forward of its class."""
+        own: Any = getattr(forward, "__func__", None)
+        return own is type(self._modules[path]).forward
 
     def _keep(self, wish: Wish, number: int, value: Any) -> None:
         output = wish.structure.calls[number].output

@@ -22,6 +22,7 @@ class Plan:
     """What to do at each call as long as everything before it was golden.
 
     Attributes:
+        tensors: Targets with faults in them.
         skip: Whether it returns its golden output at once.
         dirty: Of each call, the number of calls that it makes before its own code meets a fault.
         needed: Golden storages whose values are read.
@@ -32,6 +33,7 @@ class Plan:
         free: Whether faults may change the course of the code, so that it does what it did not do in the golden run.
     """
 
+    tensors: frozenset[int]
     skip: tuple[bool, ...]
     dirty: tuple[int, ...]
     needed: frozenset[int]
@@ -67,6 +69,7 @@ def make_plan(structure: Structure, cause: Cause, kept: AbstractSet[int] | None 
     golden = hidden[structure.creator] & (structure.created != NOWHERE)
     start = int(dirt.starts[0]) if dirt.starts.size else NEVER
     return Plan(
+        tensors=cause.tensors,
         skip=tuple(skip.tolist()),
         dirty=dirt.places,
         needed=frozenset(np.flatnonzero(golden & (first_use < NEVER)).tolist()),

@@ -11,7 +11,7 @@ from clipact.faults._replay._dirt import Cause
 from clipact.faults._replay._keeper import Keeper, Wish
 from clipact.faults._replay._observer import Observer
 from clipact.faults._replay._recording import Recording
-from clipact.faults._replay._standins import standing_in, visible_modules
+from clipact.faults._replay._standins import Actor, standing_in, visible_modules
 from clipact.faults._replay._weigh import loads_of, saving
 from clipact.faults._tensors import TargetTensor
 
@@ -47,11 +47,8 @@ def record(
         return _nothing(problem)
     modules = visible_modules(model)
     observer = Observer(modules, tensors, budget // 4)
-    with standing_in(modules.items(), observer):
-        try:
-            run()
-        except Exception as error:
-            return _nothing(f"the golden run cannot be watched: {error!r}")
+    if raised := _raised(run, modules, observer):
+        return _nothing(f"the golden run cannot be watched: it {raised}")
     if problem := observer.problem or (None if observer.forwards else "no module was called"):
         return _nothing(problem)
     loads = loads_of(observer.forwards, weights, hits)
@@ -59,7 +56,7 @@ def record(
         return _nothing(f"only {best:.1%} of a trial could be skipped")
     kept = choose(loads, budget - sum(seen.arguments.nbytes for seen in observer.forwards))
     wishes = list(map(Wish, observer.forwards, (load.structure for load in loads), kept))
-    keeper = _keep(wishes, modules, run)
+    keeper = _keep(wishes, modules, {id(item.tensor): n for n, item in enumerate(tensors)}, run)
     if isinstance(keeper, str):
         return _nothing(f"the golden run does not repeat: {keeper}")
     return Recording(modules, keeper.goldens, loads, saving(loads, kept))
@@ -82,19 +79,33 @@ def _unsuitable(model: nn.Module) -> str | None:
     return None
 
 
+def _raised(
+    run: Callable[[], object], modules: Mapping[str, nn.Module], actor: Actor
+) -> str | None:
+    """Run with a stand-in, and say what was raised."""
+    try:
+        with standing_in(modules.items(), actor):
+            run()
+    except Exception as error:
+        return f"raised {error!r}"
+    return None
+
+
 def _keep(
-    wishes: Sequence[Wish], modules: Mapping[str, nn.Module], run: Callable[[], object]
+    wishes: Sequence[Wish],
+    modules: Mapping[str, nn.Module],
+    targets: Mapping[int, int],
+    run: Callable[[], object],
 ) -> Keeper | str:
     """Keep what is wished for; or what differs between one golden run and the next."""
     expected: list[Any] = [wish.seen.checksums for wish in wishes]
     different = ""
     for _ in range(2):  # watching can change how torch computes: then two runs that nobody watches
-        keeper = Keeper(wishes, modules)
-        with standing_in(modules.items(), keeper):
-            run()
+        keeper = Keeper(wishes, modules, targets)
+        raised = _raised(run, modules, keeper)
         keeper.finish()
-        if keeper.problem:
-            return keeper.problem
+        if problem := keeper.problem or raised:
+            return problem
         if keeper.checksums == expected:
             return keeper
         different = _difference(wishes, expected, keeper.checksums)

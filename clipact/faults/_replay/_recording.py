@@ -54,6 +54,8 @@ class Recording:
         self,
         tensors: Iterable[int] = (),
         calls: Iterable[tuple[str, int | None]] = (),
+        *,
+        rows: Mapping[int, Iterable[int]] | None = None,
     ) -> Generator[Replay]:
         """Inside, an evaluation of the model skips what faults do not reach, and has the same outputs to the last bit.
 
@@ -61,13 +63,16 @@ class Recording:
             tensors: Places, among those recorded, of all tensors with faults in them.
             calls: Calls whose output is corrupted by a forward hook: path of the module, and the number of calls of it
                 before in the same forward of the model, or None for all its calls.
+            rows: Of some of these tensors, the indices along the first dimension that have all their faults: a layer then
+                computes no others again, where that was found to give the same bits.
 
         Yields:
             What happens, and whether it may be relied on.
         """
         steps = self._steps(Cause(frozenset(tensors), frozenset(calls)))
         visited = {path for step in steps if step.plan for path in step.plan.visited}
-        replay = Replay(steps, self._modules, self._scratch)
+        few = {tensor: frozenset(places) for tensor, places in (rows or {}).items()}
+        replay = Replay(steps, self._modules, self._scratch, few)
         try:
             with standing_in([(p, self._modules[p]) for p in sorted(visited)], replay):
                 yield replay

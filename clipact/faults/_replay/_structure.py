@@ -33,6 +33,7 @@ class Structure:
         skippable: Whether a call may be replaced by its golden output, as far as that depends on the call alone.
         comparable: Whether everything that a call did is seen from its output, as it was when the call ended.
         escaping: Storages that the caller of the whole forward gets to see.
+        read: Of each call, the targets that its own code reads.
         stateful: Whether anything is left behind that the output does not show.
     """
 
@@ -54,6 +55,10 @@ class Structure:
         leaking = self._leaking()
         self.skippable = [self._may_skip(n, leaking) for n in range(len(self.calls))]
         self.comparable = [self._may_compare(n, leaking) for n in range(len(self.calls))]
+        self.read = [
+            frozenset(read.tensor for read in trace.reads if read.call == n)
+            for n in range(len(self.calls))
+        ]
         self.stateful = not all(call.pure for call in self.calls)
 
     def above(self, call: int) -> list[int]:
