@@ -11,8 +11,9 @@ from clipact.faults._bound import Bound
 from clipact.faults._corrupt import corrupted_codes, group_scale
 from clipact.faults._hits import Hits, Indices, hit_words
 from clipact.faults._models import FaultModel
-from clipact.faults._record import FaultRecord, rows
+from clipact.faults._record import FaultRecord
 from clipact.faults._storage import storage_positions
+from clipact.faults._tabulate import rows
 from clipact.faults._tensors import TargetTensor
 
 

@@ -1,6 +1,7 @@
 """The faults of one injection, as a table."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -8,8 +9,8 @@ import numpy as np
 
 from clipact._text import aligned
 from clipact.errors import MissingExtraError
-from clipact.faults._hits import Codes, Hits, Indices, Numbers, hit_words, places_among
-from clipact.faults._models import FaultModel
+from clipact.faults._fault_file import Line, write
+from clipact.faults._hits import Codes, Indices, Numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ class Fault:
 @final
 @dataclass(frozen=True, eq=False)
 class FaultRecord:
-    """Every fault of an injection, by tensor, index and bit: iterate, ``len()``, ``print`` or :meth:`to_pandas`.
+    """Every fault of an injection, by tensor, index and bit: iterate, ``len()``, ``print``, :meth:`to_pandas`, :meth:`save`.
 
     Attributes:
         kinds: Of each part of the fault model, what happened to the bits or words.
@@ -54,7 +55,8 @@ class FaultRecord:
         bit: Bit positions; -1 for a whole word.
         before: Values before, as float64 (of ``int64`` tensors the nearest).
         after: Values after.
-        code: The word's bits in the number format after this part of the fault model.
+        code: The word's bits in the number format after this part of the fault model; 0, with values that are NaN, of
+            faults in values that had not come by.
     """
 
     kinds: tuple[str, ...]
@@ -76,6 +78,25 @@ class FaultRecord:
         rows = zip(*(column.tolist() for column in columns), strict=True)
         for place, index, part, bit, before, after in rows:
             yield Fault(self.names[place], index, bit, self.kinds[part], before, after)
+
+    def lines(self) -> Iterator[Line]:
+        """The faults with all that is needed to inject them again."""
+        columns = (self.tensor, self.index, self.part, self.bit, self.before, self.after, self.code)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for at, index, part, bit, before, after, code in rows:
+            name, width, kind = self.names[at], self.widths[at], self.kinds[part]
+            yield Line(name, width, index, part, kind, bit, before, after, code)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the faults as CSV, which :func:`load` reads and :class:`Listed` injects again.
+
+        One row a fault, under ``tensor, width, index, part, kind, bit, before, after, code``: width in bits and code in
+        hexadecimal; bit -1 is the whole word. Values are exact.
+
+        Args:
+            path: The file; one that is there is replaced.
+        """
+        write(path, self.lines())
 
     def to_pandas(self) -> "pd.DataFrame":
         """A data frame with one row a fault.
@@ -106,99 +127,6 @@ class FaultRecord:
             cells.append([fault.tensor, str(fault.index), str(fault.bit), fault.kind, *values])
         rest = [f"… and {len(self) - _SHOWN} more"] if len(self) > _SHOWN else []
         return "\n".join([head, aligned(header, cells), *rest])
-
-
-def rows(
-    fault: FaultModel,
-    tensors: Sequence[tuple[str, int]],
-    hits: Sequence[Sequence[Hits]],
-    codes: Sequence[Codes],
-    values: tuple[Numbers, Numbers],
-) -> FaultRecord:
-    """The table of some faults.
-
-    Args:
-        fault: The fault model.
-        tensors: Names and widths.
-        hits: Of each tensor, of each part of the fault model.
-        codes: Bits of the words hit, tensor by tensor, before anything and after each part.
-        values: Of the words hit, before and after.
-    """
-    words = [hit_words(parts) for parts in hits]
-    columns = [np.empty((5, 0), dtype=np.int64)]
-    for part, mechanism in enumerate(fault.parts):
-        ours = [parts[part] for parts in hits]
-        at, bit = _bits(ours, max(w for _, w in tensors), whole=mechanism.whole_words)
-        tensor = np.repeat(np.arange(len(ours)), [one.index.size for one in ours])[at]
-        index = np.concatenate([one.index for one in ours])[at]
-        word = places_among(words, ours)[at]
-        columns.append(np.stack([tensor, index, np.full_like(at, part), bit, word]))
-    table = np.concatenate(columns, axis=1)
-    if len(columns) > 2:
-        table = table[:, np.lexsort(table[3::-1])]
-    tensor, index, part, bit, word = table
-    return FaultRecord(
-        kinds=tuple(mechanism.kind for mechanism in fault.parts),
-        names=tuple(name for name, _ in tensors),
-        widths=tuple(width for _, width in tensors),
-        tensor=tensor,
-        index=index,
-        part=part,
-        bit=bit,
-        before=values[0][word],
-        after=values[1][word],
-        code=np.stack(codes)[part + 1, word],
-    )
-
-
-def _bits(hits: Sequence[Hits], width: int, *, whole: bool) -> tuple[Indices, Indices]:
-    """Of every fault, the place of its word in the hits of all tensors, and its bit."""
-    masks = np.concatenate([one.mask for one in hits])
-    if whole:
-        return np.arange(masks.size), np.full(masks.size, -1)
-    octets = -(-width // 8)
-    bytes_ = masks.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :octets]
-    ones = np.flatnonzero(np.unpackbits(bytes_, bitorder="little").view(np.bool_))
-    place = ones // (8 * octets)
-    return place, ones - place * (8 * octets)
-
-
-def join(fault: FaultModel, parts: Sequence[FaultRecord]) -> FaultRecord:
-    """One record of several of one fault model."""
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return _nothing(fault)
-    starts = np.cumsum([0, *(len(part.names) for part in parts)])
-    places = [part.tensor + start for part, start in zip(parts, starts[:-1], strict=True)]
-    return FaultRecord(
-        kinds=parts[0].kinds,
-        names=tuple(name for part in parts for name in part.names),
-        widths=tuple(width for part in parts for width in part.widths),
-        tensor=np.concatenate(places),
-        index=np.concatenate([part.index for part in parts]),
-        part=np.concatenate([part.part for part in parts]),
-        bit=np.concatenate([part.bit for part in parts]),
-        before=np.concatenate([part.before for part in parts]),
-        after=np.concatenate([part.after for part in parts]),
-        code=np.concatenate([part.code for part in parts]),
-    )
-
-
-def _nothing(fault: FaultModel) -> FaultRecord:
-    integers, numbers = np.empty(0, dtype=np.int64), np.empty(0)
-    return FaultRecord(
-        kinds=tuple(mechanism.kind for mechanism in fault.parts),
-        names=(),
-        widths=(),
-        tensor=integers,
-        index=integers,
-        part=integers,
-        bit=integers,
-        before=numbers,
-        after=numbers,
-        code=np.empty(0, dtype=np.uint64),
-    )
 
 
 def data_frame(columns: dict[str, Any]) -> "pd.DataFrame":

@@ -38,6 +38,7 @@ class Purpose(Enum):
     COUNT = 0
     ADDRESS = 1
     PAYLOAD = 2
+    ORDER = 3
 
 
 class Streams:

@@ -14,8 +14,9 @@ from clipact.faults._injected import injected
 from clipact.faults._lifetime import Lifetime
 from clipact.faults._models import FaultModel, draw_parts
 from clipact.faults._patch import Change
-from clipact.faults._record import FaultRecord, rows
+from clipact.faults._record import FaultRecord
 from clipact.faults._streams import Draw
+from clipact.faults._tabulate import rows
 from clipact.faults._tally import Tally
 from clipact.faults._values import Drawn, Flow, Landing, Place, flowing
 
