@@ -16,9 +16,11 @@ from clipact.faults._campaign import Campaign
 from clipact.faults._classification import Classification
 from clipact.faults._compare import Comparison, Difference, compare
 from clipact.faults._evaluation import Evaluation, GoldenRun
-from clipact.faults._formats import FixedPoint, Format, Native
+from clipact.faults._formats import FixedPoint, Format, Int8, Native
 from clipact.faults._inject import inject
 from clipact.faults._lifetime import Lifetime
+from clipact.faults._listed import Listed
+from clipact.faults._load import load
 from clipact.faults._models import (
     BitFlip,
     Burst,
@@ -79,8 +81,10 @@ __all__ = [
     "Format",
     "GoldenRun",
     "Inputs",
+    "Int8",
     "Interval",
     "Lifetime",
+    "Listed",
     "Native",
     "Noise",
     "OptimizerState",
@@ -108,6 +112,7 @@ __all__ = [
     "compare",
     "executors",
     "inject",
+    "load",
     "merge",
     "population",
     "sample_size",

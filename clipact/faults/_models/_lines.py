@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Extent(Enum):
     """A line of words in a tensor, or in one sample of an activation.
 
-    ROW: Words that differ in the last index only: a row of a matrix or of a feature map.
-    COLUMN: Words that differ in the last index but one only; a single word where there is no such index.
-    CHANNEL: Words with the same first index: all weights of an output channel, a whole feature map; a single word
-        where there is but one index.
+    Attributes:
+        ROW: Words that differ in the last index only: a row of a matrix or of a feature map.
+        COLUMN: Words that differ in the last index but one only; a single word where there is no such index.
+        CHANNEL: Words with the same first index: all weights of an output channel, a whole feature map; a single word
+            where there is but one index.
     """
 
     ROW = "row"
