@@ -12,7 +12,15 @@ def test_callables_give_a_number_or_names(model):
         return {"norm": net[4].weight.nan_to_num().abs().clamp(max=9.0).mean(), "one": True}
 
     result = Campaign(model, norm, fault=FAULT, target=Weights(), trials=3).run(progress=False)
-    assert list(result.to_pandas().columns) == ["trial", "fault", "norm", "one", "seconds", "flips"]
+    assert list(result.to_pandas().columns) == [
+        "trial",
+        "fault",
+        "norm",
+        "one",
+        "seconds",
+        "flips",
+        "error",
+    ]
     assert model.training
     assert len({t.metrics["norm"] for t in result.trials}) == 3
     plain = Campaign(model, lambda _: 0.5, fault=FAULT, target=Weights(), trials=2).run(

@@ -50,7 +50,8 @@ def test_no_buffer_leaks_from_trial_to_trial(target, bits_of, same_bits):
         return 0.0
 
     Campaign(model, evaluate, fault=BitFlip(count=1), target=target, trials=3).run(progress=False)
-    assert seen == [(0.0, None)] * 5
+    assert len(seen) >= 5
+    assert set(seen) == {(0.0, None)}
     assert same_bits(model, before)
     assert model.memory is held
     assert model.late is None
@@ -69,6 +70,7 @@ def test_buffers_are_put_back_when_a_trial_fails(bits_of, same_bits):
 
     with pytest.raises(CampaignError):
         Campaign(model, evaluate, fault=BitFlip(count=1), target=Weights(), trials=3).run(
-            progress=False
+            progress=False, replay=False, stop_on_error=True
         )
+    assert len(calls) == 3
     assert same_bits(model, before)
