@@ -19,9 +19,15 @@ def facts(result: Result, view: View) -> list[Fact]:
     for metric, mean in row.means.items():
         if not row.not_finite[metric]:
             found.append(_mean(metric, mean, result.golden[metric], row.trials))
-    counts = trials_of(result, row.fault).outcomes()
-    masked = counts[Outcome.MASKED] / max(sum(counts.values()), 1)
-    found.append(Fact("masked", percent(masked), "of the trials, every metric golden"))
+    trials = trials_of(result, row.fault)
+    masked = trials.share(trials.outcomes()[Outcome.MASKED], view.confidence).estimate
+    found.append(
+        Fact(
+            "masked",
+            percent(masked),
+            f"of the {'faults' if trials.estimator else 'trials'}, every metric golden",
+        )
+    )
     if row.failed:
         found.append(Fact("failed", f"{row.failed:,}", "trials whose evaluation raised"))
     return found
