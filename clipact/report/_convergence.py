@@ -166,7 +166,9 @@ def _weighted(estimator: Estimator, number: Integers, values: Numbers, confidenc
     mean, low, high = (
         np.array(c) for c in zip(*((i.estimate, i.low, i.high) for i in found), strict=True)
     )
-    return _Path(n, mean, low, high, bool(values.min() >= 0 and values.max() <= 1))
+    if values.min() < 0 or values.max() > 1:
+        return _Path(n, mean, low, high, share=False)
+    return _Path(n, mean, np.maximum(low, 0), np.minimum(high, 1), share=True)
 
 
 def _points(size: int, most: int) -> Integers:

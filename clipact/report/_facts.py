@@ -3,7 +3,7 @@
 from clipact.faults import Interval, Result
 from clipact.report._page import Fact
 from clipact.report._style import percent
-from clipact.report._trials import Outcome, trials_of
+from clipact.report._trials import Outcome, is_share, trials_of, within
 from clipact.report._view import View
 
 
@@ -18,7 +18,8 @@ def facts(result: Result, view: View) -> list[Fact]:
     row = result.summary(confidence=view.confidence).rows[0]
     for metric, mean in row.means.items():
         if not row.not_finite[metric]:
-            found.append(_mean(metric, mean, result.golden[metric], row.trials))
+            possible = within(mean, is_share(result, metric))
+            found.append(_mean(metric, possible, result.golden[metric], row.trials))
     trials = trials_of(result, row.fault)
     masked = trials.share(trials.outcomes()[Outcome.MASKED], view.confidence).estimate
     found.append(

@@ -11,6 +11,7 @@ from clipact.report._fields import fields
 from clipact.report._page import Table
 from clipact.report._rates import Rates, Singles
 from clipact.report._style import percent
+from clipact.report._trials import is_share, within
 from clipact.report._view import View
 
 _SHOWN = 15  # tensors
@@ -57,10 +58,12 @@ def _golden(value: float) -> str:
 
 def _summary_row(row: SummaryRow, result: Result, events: list[str]) -> list[str]:
     means = [
-        f"{row.not_finite[m]:,} not finite" if row.not_finite[m] else _interval(row.means[m])
+        f"{row.not_finite[m]:,} not finite"
+        if row.not_finite[m]
+        else _interval(within(row.means[m], is_share(result, m)))
         for m in result.golden
     ]
-    shares = [_interval(row.any_trial[e]) for e in events]
+    shares = [_interval(within(row.any_trial[e], share=True)) for e in events]
     flips = f"{row.flips:,.{0 if row.flips >= 100 else 1}f}" if row.trials else "–"
     return [str(row.fault), f"{row.trials:,}", flips, *means, *shares]
 

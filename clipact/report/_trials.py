@@ -95,6 +95,20 @@ def trials_of(result: Result, fault: FaultModel) -> Trials:
     )
 
 
+def is_share(result: Result, metric: str) -> bool:
+    """Whether a metric is between 0 and 1 in the golden run and all trials, and so is its mean."""
+    values = result.values(metric)
+    ends = (result.golden[metric], np.nanmin(values, initial=1.0), np.nanmax(values, initial=0.0))
+    return all(0.0 <= end <= 1.0 for end in ends)
+
+
+def within(found: Interval, share: bool) -> Interval:  # noqa: FBT001 - what is_share says
+    """An interval whose ends are possible: those of a share are between 0 and 1, whatever formula they are from."""
+    if not share:
+        return found
+    return Interval(found.estimate, max(0.0, found.low), min(1.0, found.high))
+
+
 def check_metric(result: Result, metric: str) -> None:
     """Refuse a metric that was not measured.
 

@@ -3,7 +3,15 @@ import pytest
 
 from clipact import faults
 from clipact.errors import CampaignError
-from clipact.report._trials import Outcome, check_metric, differs, event, trials_of
+from clipact.report._trials import (
+    Outcome,
+    check_metric,
+    differs,
+    event,
+    is_share,
+    trials_of,
+    within,
+)
 
 from .campaigns import classified, result_of
 
@@ -61,3 +69,12 @@ def test_words(single):
     assert event("loss") == "another loss"
     with pytest.raises(CampaignError, match="no metric 'f1'; it has accuracy, sdc, due"):
         check_metric(single, "f1")
+
+
+def test_the_ends_of_shares_are_shares(single):
+    assert is_share(single, "sdc")
+    wide = faults.Interval(0.1, -0.2, 1.3)
+    assert within(wide, share=True) == faults.Interval(0.1, 0.0, 1.0)
+    assert within(wide, share=False) == wide
+    trials = [faults.Trial(n, FAULT, {"loss": 0.5 + n}, 0.1, 1, "00") for n in range(2)]
+    assert not is_share(result_of(trials, [FAULT], golden={"loss": 0.5}), "loss")
