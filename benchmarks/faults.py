@@ -150,13 +150,12 @@ def peak(table, name, size):
 
 
 def peaks(table, size):
-    """Of each row, the median of three processes."""
+    """Of each row, in a process of its own."""
     found = {}
     for name, bind in TABLES[table].items():
         if bind is not None:
             command = [sys.executable, __file__, "--size", str(size), "--peak", table, name]
-            values = [float(subprocess.check_output(command)) for _ in range(3)]
-            found[name] = statistics.median(values)
+            found[name] = float(subprocess.check_output(command))
     return found
 
 
@@ -199,6 +198,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=100, help="of a campaign of weight faults")
     parser.add_argument("--size", type=int, default=32, help="of an image")
@@ -210,11 +210,13 @@ def main():
         if options.peak:
             print(peak(*options.peak, size))
             return
-        tables = [
-            rate_table(rounds, size),
-            campaign_table("weights", options.trials, rounds, size),
-            campaign_table("activations", 640, rounds, size),
-        ]
+        tables = []
+        if "rates" in options.tables:
+            tables.append(rate_table(rounds, size))
+        if "weights" in options.tables:
+            tables.append(campaign_table("weights", options.trials, rounds, size))
+        if "activations" in options.tables:
+            tables.append(campaign_table("activations", 640, rounds, size))
     text = "\n\n".join([heading(rounds, size), *tables]) + "\n"
     print(text)
     if options.write:

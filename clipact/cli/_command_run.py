@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipact.cli._arguments import Commands, not_negative, positive, share
+from clipact.cli._arguments import Commands, not_negative, positive, proportion, share
 from clipact.cli._foreground import foreground
 from clipact.cli._load import LoadError, call, load
 
 if TYPE_CHECKING:
-    from clipact.faults import Campaign, Shard
+    from clipact.faults import Campaign, Precision, Shard
 
 
 def add(commands: Commands) -> None:
@@ -47,6 +47,14 @@ def add(commands: Commands) -> None:
         metavar="s",
         help="end after so much time, with what is done",
     )
+    run.add_argument(
+        "--margin",
+        type=proportion,
+        metavar="m",
+        help="end the trials of a fault model when the mean is known to plus or minus m",
+    )
+    run.add_argument("--metric", default="sdc", help="whose mean that is (sdc)")
+    run.add_argument("--confidence", type=proportion, default=0.95, help="of the interval (0.95)")
     run.add_argument("--no-replay", action="store_true", help="run every inference in full")
     run.add_argument(
         "--verify",
@@ -75,12 +83,24 @@ def _run(arguments: argparse.Namespace) -> None:
             verify=arguments.verify,
             shard=None if arguments.shard is None else shard(arguments.shard),
             seconds=arguments.seconds,
+            stop=precision(arguments),
         )
     print(result.summary())
     if arguments.store is not None:
         print(
             f"\n{len(result):,} trials in {arguments.store}; pictures: clipact report {arguments.store}"
         )
+
+
+def precision(arguments: argparse.Namespace) -> "Precision | None":
+    """When there are trials enough, if that was said."""
+    from clipact.faults import Precision  # noqa: PLC0415 - as above
+
+    if arguments.margin is None:
+        return None
+    return Precision(
+        metric=arguments.metric, half_width=arguments.margin, confidence=arguments.confidence
+    )
 
 
 def shard(text: str) -> "Shard":

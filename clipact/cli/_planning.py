@@ -8,6 +8,7 @@ from typing import final
 from torch import nn
 
 from clipact._progress import duration
+from clipact.errors import FaultError
 from clipact.faults import Campaign, Format, Result, Target, sample_size
 from clipact.report import Table
 
@@ -117,8 +118,11 @@ def time_table(tried: Result, sizes: Sequence[int]) -> Table:
 
 
 def probe(campaign: Campaign, seconds: float) -> Result:
-    """A short run of a campaign, with trials of each of its fault models."""
-    few = campaign.with_trials(_FEW).run(progress=False)
+    """A short run of a campaign, with trials of each of its fault models if its sampling allows so few."""
+    try:
+        few = campaign.with_trials(_FEW).run(progress=False)
+    except FaultError:
+        return campaign.run(progress=False, seconds=seconds)
     fitting = int(seconds / max(float(few.columns.seconds.mean()), 1e-6)) // len(few.faults)
     if fitting <= _FEW:
         return few

@@ -1,22 +1,28 @@
 """A fault model that draws nothing: the faults of a list, again."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import isnan
 from typing import TypeAlias, cast, final
 
 import numpy as np
 
 from clipact.errors import FaultError
-from clipact.faults._fault_file import fault_in
 from clipact.faults._hits import NO_HITS, BitSpace, Codes, Hits
-from clipact.faults._listed_row import Grouped, Key, Row, grouped, is_inverted, stuck_value
+from clipact.faults._listed_row import (
+    Grouped,
+    Key,
+    Row,
+    check_rows,
+    grouped,
+    is_inverted,
+    rows_of,
+    stuck_value,
+)
 from clipact.faults._models import FaultModel, Mechanism
 from clipact.faults._record import FaultRecord
 from clipact.faults._streams import Draw
-from clipact.faults._tensors import unwrapped
 from clipact.faults._words import Words
 
 Listing: TypeAlias = tuple[tuple[Row, ...], ...]
@@ -57,9 +63,9 @@ class Listed(FaultModel):
         given = [self.records] if isinstance(self.records, FaultRecord) else list(self.records)
         if not given:
             raise FaultError("Listed([]) has no record; give one for each trial")
-        rows = tuple(tuple(_rows(each)) for each in given)
+        rows = tuple(tuple(rows_of(each)) for each in given)
         for trial, each in enumerate(rows):
-            _check(trial, each)
+            check_rows(trial, each)
         object.__setattr__(self, "records", rows)
 
     def __repr__(self) -> str:
@@ -167,47 +173,3 @@ class _ListedPart(Mechanism):
             return words.codes | words.mask if value else words.codes & ~words.mask
         taken = np.zeros(0) if words.payload is None else words.payload
         return (words.codes & ~words.mask) | (taken.view(np.uint64) & words.mask)
-
-
-def _rows(record: object) -> Iterator[Row]:
-    """The rows of a record, or of what a record was made into."""
-    if isinstance(record, FaultRecord):
-        for line in record.lines():
-            row = Row(
-                unwrapped(line.tensor),
-                line.width,
-                line.index,
-                line.part,
-                line.kind,
-                line.bit,
-                line.code,
-            )
-            known = is_inverted(row.key) or stuck_value(row.key) is not None
-            if not known and isnan(line.after) and line.code == 0:
-                raise FaultError(
-                    f"of the fault {line.kind!r} in word {line.index} of {line.tensor} only the place is known, as its value had not"
-                    " come by when it was recorded; inject() with the same seed and trial does it again"
-                )
-            yield row
-        return
-    try:
-        yield from (Row(*row) for row in cast("Sequence[Sequence[object]]", record))  # pyright: ignore[reportArgumentType] - checked next
-    except TypeError:
-        raise FaultError(
-            f"Listed got a {type(record).__name__}; give what inject() yields or faults.load() reads"
-        ) from None
-
-
-def _check(trial: int, rows: Sequence[Row]) -> None:
-    seen: set[tuple[str, int, Key, int]] = set()
-    widths: dict[str, int] = {}
-    for row in rows:
-        place = (row.tensor, row.index, row.key, row.bit)
-        problem = "it is given twice" if place in seen else fault_in(row.line())
-        if widths.setdefault(row.tensor, row.width) != row.width:
-            problem = f"its word has {row.width} bits, others of this tensor {widths[row.tensor]}"
-        if problem:
-            raise FaultError(
-                f"record {trial}, {row.kind} in word {row.index} of {row.tensor}: {problem}"
-            )
-        seen.add(place)

@@ -1,12 +1,16 @@
 """The rows of a list of faults, and what their kinds mean."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from math import isnan
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from clipact.faults._fault_file import Line
+from clipact.errors import FaultError
+from clipact.faults._fault_file import Line, fault_in
 from clipact.faults._hits import Hits, merged
+from clipact.faults._record import FaultRecord
+from clipact.faults._tensors import unwrapped
 
 _INVERTED = frozenset({"flip", "burst"})
 _STUCK = {"stuck-at-0": 0, "stuck-at-1": 1}
@@ -56,6 +60,59 @@ def is_inverted(key: Key) -> bool:
 def stuck_value(key: Key) -> int | None:
     """What the bits become, whatever they are; None if each takes its value from the record."""
     return None if key.whole else _STUCK.get(key.kind)
+
+
+def rows_of(record: object) -> Iterator[Row]:
+    """The rows of a record, or of what a record was made into.
+
+    Raises:
+        FaultError: It is something else, or has faults of which only the place is known.
+    """
+    if isinstance(record, FaultRecord):
+        for line in record.lines():
+            row = Row(
+                unwrapped(line.tensor),
+                line.width,
+                line.index,
+                line.part,
+                line.kind,
+                line.bit,
+                line.code,
+            )
+            known = is_inverted(row.key) or stuck_value(row.key) is not None
+            if not known and isnan(line.after) and line.code == 0:
+                raise FaultError(
+                    f"of the fault {line.kind!r} in word {line.index} of {line.tensor} only the place is known, as its value had not"
+                    " come by when it was recorded; inject() with the same seed and trial does it again"
+                )
+            yield row
+        return
+    try:
+        yield from (Row(*row) for row in cast("Sequence[Sequence[object]]", record))  # pyright: ignore[reportArgumentType] - checked next
+    except TypeError:
+        raise FaultError(
+            f"Listed got a {type(record).__name__}; give what inject() yields or faults.load() reads"
+        ) from None
+
+
+def check_rows(trial: int, rows: Sequence[Row]) -> None:
+    """Refuse rows that cannot be those of one trial.
+
+    Raises:
+        FaultError: A fault is given twice, cannot be, or contradicts another.
+    """
+    seen: set[tuple[str, int, Key, int]] = set()
+    widths: dict[str, int] = {}
+    for row in rows:
+        place = (row.tensor, row.index, row.key, row.bit)
+        problem = "it is given twice" if place in seen else fault_in(row.line())
+        if widths.setdefault(row.tensor, row.width) != row.width:
+            problem = f"its word has {row.width} bits, others of this tensor {widths[row.tensor]}"
+        if problem:
+            raise FaultError(
+                f"record {trial}, {row.kind} in word {row.index} of {row.tensor}: {problem}"
+            )
+        seen.add(place)
 
 
 class Grouped(NamedTuple):

@@ -1,5 +1,6 @@
 """Means over trials, with intervals."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, final, runtime_checkable
@@ -33,6 +34,11 @@ class Estimator(Protocol):
             confidence: Of the interval, between 0 and 1.
         """
         ...
+
+    def of_campaign(self, trials: int) -> "Estimator":
+        """The same for a campaign of so many trials; its weights may depend on that, its identity must not."""
+        del trials
+        return self
 
 
 @final
@@ -109,6 +115,10 @@ def _notes(rows: Iterable[SummaryRow], percent: str, events: bool) -> list[str]:
             )
     if any(row.weighted for row in rows):
         found.append(f"Trials weighted as they were sampled: {percent} intervals of that estimate.")
+    if any(row.weighted and row.trials and _is_unknown(row) for row in rows):
+        found.append(
+            "nan: some strata have no trial yet, so that nothing is known of their faults."
+        )
     return found
 
 
@@ -131,6 +141,11 @@ def _warnings(rows: Iterable[SummaryRow]) -> list[str]:
     return [
         f"[x, x]: all {n} trials gave the same value: an effect in fewer than about 3/{n} of trials would not show."
     ]
+
+
+def _is_unknown(row: SummaryRow) -> bool:
+    """Whether there is no estimate though all values are finite."""
+    return any(math.isnan(i.estimate) and not row.not_finite[m] for m, i in row.means.items())
 
 
 def _show_mean(row: SummaryRow, metric: str) -> str:

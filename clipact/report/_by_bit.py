@@ -71,7 +71,7 @@ def vulnerability_by_bit(
     label(
         axes,
         f"Faults with {event(metric, tolerance)}, by bit",
-        f"bit of the word; n = {len(singles):,} trials with one fault{note}",
+        f"bit of the word; n = {singles}{note}",
         f"share of faults (%), {100 * confidence:g} % Wilson interval",
         above=14,
     )

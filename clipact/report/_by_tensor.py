@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clipact.faults import Result
+from clipact.report._columns import Integers
 from clipact.report._rates import Rates
 from clipact.report._singles import single_faults
 from clipact.report._style import BLUE, INK, LINE, SOFT, label, picture, shortened, verbatim
 from clipact.report._svg import hover
-from clipact.report._trials import Integers, event
+from clipact.report._trials import event
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +58,7 @@ def vulnerability_by_tensor(
     label(
         axes,
         f"Faults with {event(metric, tolerance)}, by tensor",
-        f"share of faults (%), {100 * confidence:g} % Wilson interval; n = {len(singles):,} trials with one fault{note}",
+        f"share of faults (%), {100 * confidence:g} % Wilson interval; n = {singles}{note}",
         "",
     )
     return figure

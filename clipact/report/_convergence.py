@@ -7,6 +7,7 @@ import numpy as np
 
 from clipact.errors import CampaignError
 from clipact.faults import Result
+from clipact.report._columns import Integers, Numbers
 from clipact.report._style import (
     CURVES,
     LINE,
@@ -18,13 +19,14 @@ from clipact.report._style import (
     spread,
     verbatim,
 )
-from clipact.report._trials import Integers, Numbers, check_metric, trials_of
+from clipact.report._trials import check_metric, trials_of
+from clipact.report._weights import Estimator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_POINTS = 160  # of a curve, which starts at a hundredth of the trials
+_POINTS, _POINTS_WEIGHTED = 160, 40  # of a curve, which starts at a hundredth of the trials
 
 
 def estimate_so_far(result: Result, *, metric: str = "sdc", confidence: float = 0.95) -> "Figure":
@@ -32,7 +34,8 @@ def estimate_so_far(result: Result, *, metric: str = "sdc", confidence: float = 
 
     A curve that still climbs in steps hangs on rare trials, and the campaign is too short. For a metric between 0 and 1 the
     interval is Wilson's with the observed variance :math:`s^2` in place of :math:`\hat p (1 - \hat p)`, the same where every
-    trial gives 0 or 1; for others it is the normal one.
+    trial gives 0 or 1; for others it is the normal one. Where trials were not sampled uniformly both are those of the estimator
+    that weighs them.
 
     Args:
         result: Of a campaign; each of its fault models, up to eight, is a curve.
@@ -124,9 +127,12 @@ def _paths(result: Result, metric: str, confidence: float) -> dict[str, _Path]:
     check_metric(result, metric)
     found: dict[str, _Path] = {}
     for fault in result.faults[: len(CURVES)]:
-        values = trials_of(result, fault).values[metric]
-        values = values[np.isfinite(values)]
-        if values.size > 1:
+        trials = trials_of(result, fault)
+        finite = np.isfinite(trials.values[metric])
+        number, values = trials.number[finite], trials.values[metric][finite]
+        if values.size > 1 and trials.estimator is not None:
+            found[str(fault)] = _weighted(trials.estimator, number, values, confidence)
+        elif values.size > 1:
             found[str(fault)] = path(values, result.golden[metric], confidence)
     if not found:
         raise CampaignError(
@@ -138,9 +144,7 @@ def _paths(result: Result, metric: str, confidence: float) -> dict[str, _Path]:
 def path(values: Numbers, golden: float, confidence: float) -> _Path:
     """Mean and interval of the first ``n`` values, for growing ``n``."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
-    n = np.unique(np.geomspace(max(2, values.size // 100), values.size, _POINTS).round()).astype(
-        np.int64
-    )
+    n = _points(values.size, _POINTS)
     mean = np.cumsum(values)[n - 1] / n
     variance = np.maximum(
         np.cumsum((values - values.mean()) ** 2)[n - 1] / n - (mean - values.mean()) ** 2, 0
@@ -153,6 +157,23 @@ def path(values: Numbers, golden: float, confidence: float) -> _Path:
         return _Path(n, mean, np.maximum(middle - half, 0), np.minimum(middle + half, 1), share)
     half = z * np.sqrt(variance / (n - 1))
     return _Path(n, mean, mean - half, mean + half, share)
+
+
+def _weighted(estimator: Estimator, number: Integers, values: Numbers, confidence: float) -> _Path:
+    """The same by an estimator that weighs the trials, at fewer points."""
+    n = _points(values.size, _POINTS_WEIGHTED)
+    found = [estimator.estimate(number[:k], values[:k], confidence) for k in n.tolist()]
+    mean, low, high = (
+        np.array(c) for c in zip(*((i.estimate, i.low, i.high) for i in found), strict=True)
+    )
+    if values.min() < 0 or values.max() > 1:
+        return _Path(n, mean, low, high, share=False)
+    return _Path(n, mean, np.maximum(low, 0), np.minimum(high, 1), share=True)
+
+
+def _points(size: int, most: int) -> Integers:
+    """Numbers of trials at equal distances of their logarithms."""
+    return np.unique(np.geomspace(max(2, size // 100), size, most).round()).astype(np.int64)
 
 
 def _finish(axes: "Axes") -> None:

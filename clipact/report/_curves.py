@@ -117,5 +117,8 @@ def _curve(name: str, result: Result, metric: str, confidence: float) -> list[_P
             raise CampaignError(
                 f"{name} has trials of {row.fault}; a curve over bit error rates needs BitFlip(rate=…) above 0"
             )
-        points.append(_Point(row.fault.rate, row.means[metric], row.trials))
+        if row.trials:
+            points.append(_Point(row.fault.rate, row.means[metric], row.trials))
+    if not points:
+        raise CampaignError(f"{name} has no trial yet, so that there is no curve to draw")
     return sorted(points, key=lambda point: point.rate)

@@ -6,6 +6,7 @@ import numpy as np
 
 from clipact.errors import CampaignError
 from clipact.faults import Result
+from clipact.report._columns import Numbers
 from clipact.report._style import (
     BLUE,
     CURVES,
@@ -17,7 +18,7 @@ from clipact.report._style import (
     picture,
     verbatim,
 )
-from clipact.report._trials import Numbers, check_metric, trials_of
+from clipact.report._trials import check_metric, trials_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,12 +47,11 @@ def metric_drop(result: Result, *, metric: str = "accuracy") -> "Figure":
     """
     check_metric(result, metric)
     drops, broken = _drops(result, metric)
-    every = np.concatenate(list(drops.values()))
-    if not every.size:
+    if not drops:
         raise CampaignError(
             f"{metric} is not finite in any of {len(result):,} trials, so that there is no fall to draw"
         )
-    golden = result.golden[metric]
+    every, golden = np.concatenate(list(drops.values())), result.golden[metric]
     points = all(0.0 <= v <= 1.0 for v in (golden, golden - every.min(), golden - every.max()))
     unit, named = (100.0, " (percentage points)") if points else (1.0, "")
     figure, axes = picture(height=4.0, width=6.8)
@@ -63,6 +63,7 @@ def metric_drop(result: Result, *, metric: str = "accuracy") -> "Figure":
     logarithmic(axes, "y")
     axes.grid(visible=True, axis="y", color=LINE, linewidth=0.8)
     notes = f"; n = {every.size:,} trials{f', {broken:,} not finite left out' if broken else ''}"
+    notes += ", not weighted" if result.estimators else ""
     label(
         axes,
         f"How far {metric} falls below the golden run's {unit * golden:.4g}{' %' if points else ''}",
@@ -83,7 +84,8 @@ def _drops(result: Result, metric: str) -> tuple[dict[str, Numbers], int]:
         fall = result.golden[metric] - trials.values[metric][~trials.failed]
         finite = np.isfinite(fall)
         broken += int(np.count_nonzero(~finite))
-        found[str(fault)] = fall[finite]
+        if finite.any():
+            found[str(fault)] = fall[finite]
     return found, broken
 
 

@@ -3,7 +3,7 @@
 from clipact.faults import Interval, Result
 from clipact.report._page import Fact
 from clipact.report._style import percent
-from clipact.report._trials import Outcome, trials_of
+from clipact.report._trials import Outcome, is_share, trials_of, within
 from clipact.report._view import View
 
 
@@ -18,10 +18,17 @@ def facts(result: Result, view: View) -> list[Fact]:
     row = result.summary(confidence=view.confidence).rows[0]
     for metric, mean in row.means.items():
         if not row.not_finite[metric]:
-            found.append(_mean(metric, mean, result.golden[metric], row.trials))
-    counts = trials_of(result, row.fault).outcomes()
-    masked = counts[Outcome.MASKED] / max(sum(counts.values()), 1)
-    found.append(Fact("masked", percent(masked), "of the trials, every metric golden"))
+            possible = within(mean, is_share(result, metric))
+            found.append(_mean(metric, possible, result.golden[metric], row.trials))
+    trials = trials_of(result, row.fault)
+    masked = trials.share(trials.outcomes()[Outcome.MASKED], view.confidence).estimate
+    found.append(
+        Fact(
+            "masked",
+            percent(masked),
+            f"of the {'faults' if trials.estimator else 'trials'}, every metric golden",
+        )
+    )
     if row.failed:
         found.append(Fact("failed", f"{row.failed:,}", "trials whose evaluation raised"))
     return found

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from clipact.faults import FixedPoint, Format
+from clipact.report._columns import Numbers
 from clipact.report._rates import Singles
-from clipact.report._trials import Numbers
 
 
 class Field(NamedTuple):

@@ -7,11 +7,12 @@ import numpy as np
 from clipact.faults import Result
 from clipact.report._by_bit import mark_fields, single_bits
 from clipact.report._by_tensor import highest
+from clipact.report._columns import Integers
 from clipact.report._fields import word_width
 from clipact.report._rates import Rates, Singles
 from clipact.report._style import INK, SOFT, label, picture, shortened, verbatim
 from clipact.report._svg import hover
-from clipact.report._trials import Integers, event
+from clipact.report._trials import event
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ def vulnerability_map(
     label(
         axes,
         f"Faults with {event(metric, tolerance)}, by tensor and bit",
-        f"bit of the word; n = {len(singles):,} trials with one fault, median {np.median(tried):g} a cell, none where grey{note}",
+        f"bit of the word; n = {singles}, median {np.median(tried):g} a cell, none where grey{note}",
         "",
         above=14,
     )

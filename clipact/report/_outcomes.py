@@ -1,8 +1,9 @@
 """What became of the trials."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
-from clipact.faults import Result, wilson
+from clipact.errors import CampaignError
+from clipact.faults import Result
 from clipact.report._style import (
     BLUE,
     GREY,
@@ -20,7 +21,7 @@ from clipact.report._style import (
     verbatim,
 )
 from clipact.report._svg import hover
-from clipact.report._trials import Outcome, trials_of
+from clipact.report._trials import Outcome, Trials, trials_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,79 +44,94 @@ def outcomes(result: Result, *, confidence: float = 0.95) -> "Figure":
 
     Args:
         result: Of a campaign; each of its fault models is a group of bars.
-        confidence: Of the Wilson intervals over trials.
+        confidence: Of the intervals over trials.
 
     Returns:
         A matplotlib figure.
 
     Raises:
+        CampaignError: There is no trial yet.
         MissingExtraError: matplotlib is not installed.
     """
-    counts = {str(fault): trials_of(result, fault).outcomes() for fault in result.faults}
-    if len(counts) == 1:
-        ((fault, found),) = counts.items()
-        return _bars(fault, found, confidence)
-    return _stacks(counts, confidence)
+    every = {fault: trials_of(result, fault) for fault in result.faults}
+    rows = [_Row(str(fault), trials, confidence) for fault, trials in every.items() if len(trials)]
+    if not rows:
+        raise CampaignError("the campaign has no trial yet, so that there is no outcome to draw")
+    return _bars(rows[0]) if len(rows) == 1 else _stacks(rows)
 
 
-def _bars(fault: str, found: dict[Outcome, int], confidence: float) -> "Figure":
+@final
+class _Row:
+    """What became of the trials of one fault model: how many, and what share with its interval."""
+
+    def __init__(self, fault: str, trials: Trials, confidence: float) -> None:
+        found = trials.outcomes()
+        self.fault, self.trials, self.confidence = fault, len(trials), confidence
+        self.weighted = trials.estimator is not None
+        self.counts = {outcome: int(hit.sum()) for outcome, hit in found.items()}
+        self.shares = {outcome: trials.share(hit, confidence) for outcome, hit in found.items()}
+
+    def told(self, outcome: Outcome) -> str:
+        """In words."""
+        share = self.shares[outcome]
+        ends = f"[{percent(share.low)}, {percent(share.high)}]"
+        of = f"{self.counts[outcome]:,} of {self.trials:,} trials, {percent(share.estimate)} {ends}"
+        return f"{self.fault}, {outcome.value}: {of}"
+
+    @property
+    def how(self) -> str:
+        """Whose intervals these are."""
+        return f"{100 * self.confidence:g} % {'interval, weighted' if self.weighted else 'Wilson interval'}"
+
+
+def _bars(row: _Row) -> "Figure":
     """One fault model: a bar for each outcome, with its interval."""
-    figure, axes = picture(height=1.5 + 0.42 * len(found), width=6.8)
-    total = sum(found.values())
-    for row, (outcome, count) in enumerate(found.items()):
-        low, high = wilson(count, total, confidence)
-        _bar(
-            axes,
-            (row, 0.0, count / total),
-            outcome,
-            _told(fault, outcome, count, total, confidence),
-        )
-        axes.plot(
-            [100 * low, 100 * high], [row, row], color=INK, linewidth=1.3, solid_capstyle="butt"
-        )
+    figure, axes = picture(height=1.5 + 0.42 * len(row.counts), width=6.8)
+    for y, (outcome, share) in enumerate(row.shares.items()):
+        _bar(axes, (y, 0.0, share.estimate), outcome, row.told(outcome))
+        ends = [100 * share.low, 100 * share.high]
+        axes.plot(ends, [y, y], color=INK, linewidth=1.3, solid_capstyle="butt")
         axes.annotate(
-            f"{percent(count / total)}  ({count:,})", (100 * high, row), xytext=(6, 0), textcoords="offset points",
-            va="center", color=SOFT, fontsize=8.5,
+            f"{percent(share.estimate)}  ({row.counts[outcome]:,})", (ends[1], y), xytext=(6, 0),
+            textcoords="offset points", va="center", color=SOFT, fontsize=8.5,
         )  # fmt: skip
-    axes.set_yticks(range(len(found)), [outcome.value for outcome in found])
-    axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.set_yticks(range(len(row.counts)), [outcome.value for outcome in row.counts])
+    axes.set_ylim(len(row.counts) - 0.4, -0.6)
     axes.set_xlim(0, 112)
     axes.set_xticks(range(0, 101, 20))
-    _finish(
-        axes,
-        f"What became of the trials of {verbatim(fault)}",
-        f", {100 * confidence:g} % Wilson interval; n = {total:,}",
-    )
+    title = f"What became of the trials of {verbatim(row.fault)}"
+    _finish(axes, title, f", {row.how}; n = {row.trials:,}")
     return figure
 
 
-def _stacks(counts: dict[str, dict[Outcome, int]], confidence: float) -> "Figure":
+def _stacks(rows: list[_Row]) -> "Figure":
     """Several: a stack for each."""
-    figure, axes = picture(height=1.9 + 0.36 * len(counts), width=6.8)
-    for row, (fault, found) in enumerate(counts.items()):
-        total, start = sum(found.values()), 0.0
-        for outcome in (o for o in _STYLES if found.get(o)):
-            share = found[outcome] / total
-            told = _told(fault, outcome, found[outcome], total, confidence)
-            _bar(axes, (row, start, share), outcome, told)
+    figure, axes = picture(height=1.9 + 0.36 * len(rows), width=6.8)
+    for y, row in enumerate(rows):
+        start = 0.0
+        for outcome in (o for o in _STYLES if row.counts.get(o)):
+            share = row.shares[outcome].estimate
+            _bar(axes, (y, start, share), outcome, row.told(outcome))
             if share > 0.07:
                 middle = 100 * (start + share / 2)
-                axes.text(middle, row, percent(share), ha="center", va="center", fontsize=8, color="#010101",
+                axes.text(middle, y, percent(share), ha="center", va="center", fontsize=8, color="#010101",
                           bbox={"facecolor": _STYLES[outcome][0], "edgecolor": "none", "pad": 1.5})  # fmt: skip
             start += share
-    axes.set_yticks(range(len(counts)), [verbatim(shortened(fault)) for fault in counts])
-    axes.set_ylim(len(counts) - 0.4, -0.6)
+    axes.set_yticks(range(len(rows)), [verbatim(shortened(row.fault)) for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 100)
-    n = spread(sum(found.values()) for found in counts.values())
+    handles, names = _unique(axes)
     figure.legend(
-        *_unique(axes),
+        handles,
+        names,
         loc="outside lower center",
         ncols=2,
         frameon=False,
         labelcolor=INK,
         fontsize=9,
     )
-    _finish(axes, "What became of the trials, by fault model", f"; n = {n} for each fault model")
+    note = f"; n = {spread(row.trials for row in rows)} for each fault model"
+    _finish(axes, "What became of the trials, by fault model", note)
     return figure
 
 
@@ -141,9 +157,3 @@ def _unique(axes: "Axes") -> tuple[list[Any], list[str]]:
     first = dict(zip(reversed(names), reversed(handles), strict=True))
     order = [outcome.value for outcome in _STYLES if outcome.value in first]
     return [first[name] for name in order], order
-
-
-def _told(fault: str, outcome: Outcome, count: int, total: int, confidence: float) -> str:
-    low, high = wilson(count, total, confidence)
-    shares = f"{percent(count / total)} [{percent(low)}, {percent(high)}]"
-    return f"{fault}, {outcome.value}: {count:,} of {total:,} trials, {shares}"

@@ -5,9 +5,10 @@ from typing import final
 
 import numpy as np
 
-from clipact.faults import Interval, wilson
+from clipact.faults import Interval
+from clipact.report._columns import Flags, Integers, Numbers
 from clipact.report._style import percent
-from clipact.report._trials import Flags, Integers, Numbers
+from clipact.report._weights import wilson_share
 
 
 @final
@@ -25,6 +26,7 @@ class Singles:
         hit: Whether the metric left its golden value.
         values: The metric.
         of: Number of trials of the campaign, with those that failed or had other numbers of faults.
+        weight: What share of all faults each row stands for, where they do not count alike; else None.
     """
 
     names: tuple[str, ...]
@@ -36,40 +38,59 @@ class Singles:
     hit: Flags
     values: Numbers
     of: int
+    weight: Numbers | None = None
 
     def __len__(self) -> int:
         return self.hit.size
 
+    def __str__(self) -> str:
+        weighted = "" if self.weight is None else ", weighted as they were sampled"
+        return f"{len(self):,} trials with one fault{weighted}"
+
     def by(self, groups: Integers, size: int) -> "Rates":
         """Rates of the groups 0 to ``size - 1``; rows with a negative group are left out."""
         kept = groups >= 0
-        trials = np.bincount(groups[kept], minlength=size)
-        hits = np.bincount(groups[kept & self.hit], minlength=size)
-        return Rates(trials.astype(np.int64), hits.astype(np.int64))
+        weight = np.ones(len(self)) if self.weight is None else self.weight
+
+        def summed(values: Numbers) -> Numbers:
+            return np.bincount(groups[kept], values[kept], size).astype(np.float64)
+
+        trials, total = summed(np.ones(len(self))), summed(weight)
+        with np.errstate(divide="ignore", invalid="ignore"):  # groups without trials are NaN
+            share, mean = summed(weight * self.hit) / total, summed(weight * self.values) / total
+            effective = trials if self.weight is None else total**2 / summed(weight**2)
+            of_all = summed(weight * self.hit) / float(weight @ self.hit)
+        hits = summed(self.hit.astype(np.float64)).astype(np.int64)
+        return Rates(trials.astype(np.int64), hits, share, mean, effective, of_all)
 
 
 @final
 @dataclass(frozen=True)
 class Rates:
-    """Of each group, how many trials there are and how many of them are hit."""
+    """Of each group of trials what they gave, shape ``(groups,)``.
+
+    Attributes:
+        trials: How many trials there are.
+        hits: How many of them are hit.
+        share: What share of the faults of the group is hit; NaN where there is no trial.
+        mean: Of the metric.
+        effective: How many trials that count alike would say as much.
+        of_all: What share of all faults that are hit is in the group; NaN where there is none.
+    """
 
     trials: Integers
     hits: Integers
-
-    @property
-    def share(self) -> Numbers:
-        """Hits of the trials; NaN where there is no trial."""
-        return np.where(self.trials > 0, self.hits / np.maximum(self.trials, 1), np.nan)
+    share: Numbers
+    mean: Numbers
+    effective: Numbers
+    of_all: Numbers
 
     def interval(self, group: int, confidence: float) -> Interval:
-        """The share with its Wilson interval; 0 to 1 where there is no trial."""
-        hits, trials = int(self.hits[group]), int(self.trials[group])
-        if trials == 0:
-            return Interval(float("nan"), 0.0, 1.0)
-        return Interval(hits / trials, *wilson(hits, trials, confidence))
+        """The share with its Wilson interval; NaN between 0 and 1 where there is no trial."""
+        return wilson_share(float(self.share[group]), float(self.effective[group]), confidence)
 
     def told(self, group: int, confidence: float) -> str:
         """In words: hits, trials, share and interval."""
         found = self.interval(group, confidence)
-        share, low, high = (percent(x) for x in (found.estimate, found.low, found.high))
-        return f"{int(self.hits[group]):,} of {int(self.trials[group]):,} faults, {share} [{low}, {high}]"
+        rate, low, high = (percent(x) for x in (found.estimate, found.low, found.high))
+        return f"{int(self.hits[group]):,} of {int(self.trials[group]):,} faults, {rate} [{low}, {high}]"

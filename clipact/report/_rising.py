@@ -5,7 +5,7 @@ import torch
 
 from clipact.errors import FaultError
 from clipact.faults import Format, Native
-from clipact.report._trials import Flags, Integers, Numbers
+from clipact.report._columns import Flags, Integers, Numbers
 
 _BELOW_SIGN = np.int64(2**63 - 1)
 

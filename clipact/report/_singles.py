@@ -7,9 +7,11 @@ import numpy.typing as npt
 
 from clipact.errors import CampaignError
 from clipact.faults import Result
+from clipact.report._columns import Integers, Numbers
 from clipact.report._rates import Singles
 from clipact.report._rising import rising
-from clipact.report._trials import Integers, check_metric, trials_of
+from clipact.report._trials import check_metric, differs
+from clipact.report._weights import trial_weights
 
 _NUMBER = re.compile(r"(\D*)(\d*)")
 
@@ -26,26 +28,34 @@ def single_faults(result: Result, metric: str, tolerance: float = 0.0) -> Single
         CampaignError: There is no such metric, or no such trial.
     """
     check_metric(result, metric)
-    kept, trials = result.columns.kept, trials_of(result)
-    alone = np.bincount(kept.row, minlength=len(trials)) == 1
-    alone &= (result.columns.flips == 1) & ~trials.failed
+    columns, golden = result.columns, result.golden[metric]
+    kept, failed = columns.kept, columns.failed
+    alone = np.bincount(kept.row, minlength=len(result)) == 1
+    alone &= (columns.flips == 1) & ~failed
     place = np.flatnonzero(alone[kept.row])
     if not place.size:
         raise CampaignError(_nothing(result))
     names, tensor = _in_order(kept.texts, kept.tensor[place])
     row, bit = kept.row[place], kept.bit[place]
-    values = (kept.before[place], kept.after[place])
+    before, after, values = kept.before[place], kept.after[place], result.values(metric)[row]
     return Singles(
         names=names,
         tensor=tensor,
         bit=bit,
-        before=values[0],
-        after=values[1],
-        rising=rising(tensor, bit, values, result.format),
-        hit=trials.changed(metric, tolerance)[row],
-        values=trials.values[metric][row],
-        of=len(trials),
+        before=before,
+        after=after,
+        rising=rising(tensor, bit, (before, after), result.format),
+        hit=differs(values, golden, tolerance),
+        values=values,
+        of=len(result),
+        weight=_weights(result, columns.trial[row], 64 * tensor + bit),
     )
+
+
+def _weights(result: Result, trials: Integers, cells: Integers) -> Numbers | None:
+    """The trials' weights where an estimator gives them; of several fault models together there are none."""
+    estimator = result.estimators.get(result.faults[0]) if len(result.faults) == 1 else None
+    return None if estimator is None else trial_weights(estimator, trials, cells)
 
 
 def _in_order(texts: npt.NDArray[np.object_], codes: Integers) -> tuple[tuple[str, ...], Integers]:

@@ -1,6 +1,7 @@
 """Tables of a campaign's page."""
 
 from collections import Counter
+from math import isnan
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from clipact.report._fields import fields
 from clipact.report._page import Table
 from clipact.report._rates import Rates, Singles
 from clipact.report._style import percent
-from clipact.report._trials import Integers, Numbers
+from clipact.report._trials import is_share, within
 from clipact.report._view import View
 
 _SHOWN = 15  # tensors
@@ -57,17 +58,14 @@ def _golden(value: float) -> str:
 
 def _summary_row(row: SummaryRow, result: Result, events: list[str]) -> list[str]:
     means = [
-        f"{row.not_finite[m]:,} not finite" if row.not_finite[m] else _interval(row.means[m])
+        f"{row.not_finite[m]:,} not finite"
+        if row.not_finite[m]
+        else _interval(within(row.means[m], is_share(result, m)))
         for m in result.golden
     ]
-    shares = [_interval(row.any_trial[e]) for e in events]
-    return [
-        str(row.fault),
-        f"{row.trials:,}",
-        f"{row.flips:,.{0 if row.flips >= 100 else 1}f}",
-        *means,
-        *shares,
-    ]
+    shares = [_interval(within(row.any_trial[e], share=True)) for e in events]
+    flips = f"{row.flips:,.{0 if row.flips >= 100 else 1}f}" if row.trials else "–"
+    return [str(row.fault), f"{row.trials:,}", flips, *means, *shares]
 
 
 def tensor_table(singles: Singles, view: View) -> Table:
@@ -75,11 +73,8 @@ def tensor_table(singles: Singles, view: View) -> Table:
     rates = singles.by(singles.tensor, len(singles.names))
     worst = highest(rates, _SHOWN)
     worst = worst[np.argsort(-rates.share[worst], kind="stable")]
-    means = _means(singles, singles.tensor, rates)
     header = ["tensor", "faults", *_columns(view)]
-    return Table(
-        header, [[singles.names[g], *_cells(rates, means, g, view)] for g in worst.tolist()]
-    )
+    return Table(header, [[singles.names[g], *_cells(rates, g, view)] for g in worst.tolist()])
 
 
 def bit_table(result: Result, singles: Singles, view: View) -> Table:
@@ -88,7 +83,6 @@ def bit_table(result: Result, singles: Singles, view: View) -> Table:
     rates = singles.by(singles.bit, width)
     up = singles.by(np.where(singles.rising > 0, singles.bit, -1), width)
     down = singles.by(np.where(singles.rising < 0, singles.bit, -1), width)
-    means = _means(singles, singles.bit, rates)
     names = {
         bit: f.name for f in fields(result.format, singles) for bit in range(f.low, f.high + 1)
     }
@@ -98,7 +92,7 @@ def bit_table(result: Result, singles: Singles, view: View) -> Table:
     rows = [
         [
             f"{b} {names.get(b, '')}".strip(),
-            *_cells(rates, means, b, view),
+            *_cells(rates, b, view),
             _of(up, b),
             _of(down, b),
         ]
@@ -127,16 +121,11 @@ def _columns(view: View) -> list[str]:
     return [bad, "rate", f"mean {view.metric}", f"of all {bad}"]
 
 
-def _cells(rates: Rates, means: Numbers, group: int, view: View) -> list[str]:
-    hits, total = int(rates.hits[group]), int(rates.hits.sum())
+def _cells(rates: Rates, group: int, view: View) -> list[str]:
     share = _interval(rates.interval(group, view.confidence))
-    of_all = percent(hits / total) if total else "–"
-    return [f"{int(rates.trials[group]):,}", f"{hits:,}", share, f"{means[group]:.4g}", of_all]
-
-
-def _means(singles: Singles, groups: Integers, rates: Rates) -> Numbers:
-    sums = np.bincount(groups, weights=singles.values, minlength=rates.trials.size)
-    return sums / np.maximum(rates.trials, 1)
+    of_all = "–" if isnan(rates.of_all[group]) else percent(float(rates.of_all[group]))
+    counts = [f"{int(n[group]):,}" for n in (rates.trials, rates.hits)]
+    return [*counts, share, f"{rates.mean[group]:.4g}", of_all]
 
 
 def _of(rates: Rates, group: int) -> str:
@@ -145,6 +134,8 @@ def _of(rates: Rates, group: int) -> str:
 
 def _interval(found: Interval) -> str:
     """In percent where all three numbers are shares."""
+    if isnan(found.estimate):
+        return "–"
     if found.low >= 0.0 and found.high <= 1.0:
         low, high = (percent(x).removesuffix(" %") for x in (found.low, found.high))
         return f"{percent(found.estimate)} [{low}, {high}]"

@@ -6,14 +6,11 @@ from enum import Enum
 from typing import final
 
 import numpy as np
-import numpy.typing as npt
 
 from clipact.errors import CampaignError
-from clipact.faults import FaultModel, Result
-
-Flags = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.float64]
+from clipact.faults import FaultModel, Interval, Result
+from clipact.report._columns import Flags, Integers, Numbers
+from clipact.report._weights import Estimator, share
 
 
 class Outcome(Enum):
@@ -32,14 +29,18 @@ class Trials:
     """The trials of one fault model, by number.
 
     Attributes:
-        values: Of each metric, its value in every trial, shape ``(trials,)``; NaN where the trial failed.
+        number: Their numbers, shape ``(trials,)`` as all that follow.
+        values: Of each metric, its value in every trial; NaN where the trial failed.
         failed: Whether the evaluation raised.
         golden: Metrics of the fault-free run.
+        estimator: Weighs the trials; None if they count alike.
     """
 
+    number: Integers
     values: Mapping[str, Numbers]
     failed: Flags
     golden: Mapping[str, float]
+    estimator: Estimator | None = None
 
     def __len__(self) -> int:
         return self.failed.size
@@ -48,8 +49,8 @@ class Trials:
         """In which trials a metric is off its golden value by more than the tolerance; not in those that failed."""
         return differs(self.values[metric], self.golden[metric], tolerance) & ~self.failed
 
-    def outcomes(self) -> dict[Outcome, int]:
-        """How many trials ended in which outcome, each in the worst only; what was not measured is left out."""
+    def outcomes(self) -> dict[Outcome, Flags]:
+        """Which trials ended in which outcome, each in the worst only; what was not measured is left out."""
         nothing = np.zeros(len(self), dtype=np.bool_)
         every = [self.changed(metric) for metric in self.values]
         found = {
@@ -58,13 +59,17 @@ class Trials:
             Outcome.SDC: self.changed("sdc") if "sdc" in self.values else nothing,
             Outcome.CHANGED: np.logical_or.reduce([nothing, *every]),
         }
-        left, counts = ~nothing, dict[Outcome, int]()
+        left, worst = ~nothing, dict[Outcome, Flags]()
         for outcome, hit in found.items():
-            counts[outcome] = int(np.count_nonzero(hit & left))
+            worst[outcome] = hit & left
             left &= ~hit
         measured = {Outcome.DUE: "due" in self.values, Outcome.SDC: "sdc" in self.values}
-        shown = {o: n for o, n in counts.items() if measured.get(o, n > 0)}
-        return shown | {Outcome.MASKED: int(np.count_nonzero(left))}
+        shown = {o: hit for o, hit in worst.items() if measured.get(o, bool(hit.any()))}
+        return shown | {Outcome.MASKED: left}
+
+    def share(self, hit: Flags, confidence: float) -> Interval:
+        """How often something happens, with its interval."""
+        return share(self.estimator, self.number, hit, confidence)
 
 
 def differs(values: Numbers, golden: float, tolerance: float) -> Flags:
@@ -76,11 +81,32 @@ def differs(values: Numbers, golden: float, tolerance: float) -> Flags:
     return ~near
 
 
-def trials_of(result: Result, fault: FaultModel | None = None) -> Trials:
-    """The trials of a fault model, or of all one after the other."""
-    rows = slice(None) if fault is None else result.rows(fault)
+def trials_of(result: Result, fault: FaultModel) -> Trials:
+    """The trials of a fault model."""
+    rows = result.rows(fault)
     values = {metric: result.values(metric, fault) for metric in result.golden}
-    return Trials(values, result.columns.failed[rows], result.golden)
+    columns = result.columns
+    return Trials(
+        columns.trial[rows],
+        values,
+        columns.failed[rows],
+        result.golden,
+        result.estimators.get(fault),
+    )
+
+
+def is_share(result: Result, metric: str) -> bool:
+    """Whether a metric is between 0 and 1 in the golden run and all trials, and so is its mean."""
+    values = result.values(metric)
+    ends = (result.golden[metric], np.nanmin(values, initial=1.0), np.nanmax(values, initial=0.0))
+    return all(0.0 <= end <= 1.0 for end in ends)
+
+
+def within(found: Interval, share: bool) -> Interval:  # noqa: FBT001 - what is_share says
+    """An interval whose ends are possible: those of a share are between 0 and 1, whatever formula they are from."""
+    if not share:
+        return found
+    return Interval(found.estimate, max(0.0, found.low), min(1.0, found.high))
 
 
 def check_metric(result: Result, metric: str) -> None:

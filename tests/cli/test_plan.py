@@ -23,6 +23,15 @@ def campaign():
     return faults.Campaign(model, lambda net: float(net[0].weight.sum()), fault=flips, target=faults.Weights())
 
 
+
+
+def stratified():
+    return faults.Campaign(
+        model, lambda net: {"sdc": float(net[0].weight.sum() > 0)}, fault=faults.BitFlip(count=1), target=faults.Weights(),
+        trials=200, sampling=faults.Stratified(),
+    )
+
+
 number = 7
 """
 
@@ -95,6 +104,11 @@ def test_a_campaign_is_tried(study, capsys):
         tried, each, *_ = cells(said, fault)
         assert int(tried.replace(",", "")) >= 1
         assert float(each.removesuffix(" ms")) > 0
+
+
+def test_a_campaign_that_needs_many_trials_is_tried_as_it_is(study, capsys):
+    assert main(["plan", "--model", f"{study}:stratified", "--probe", "60"]) == 0
+    assert cells(capsys.readouterr().out, "BitFlip(count=1)")[0] == "200"
 
 
 def test_a_model_of_torchvision(capsys):

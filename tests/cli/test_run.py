@@ -77,6 +77,15 @@ def test_more_trials_than_the_file_says(study, tmp_path):
         assert rows(store)[0] == [*range(trials)]
 
 
+def test_it_ends_when_the_mean_is_known_well_enough(study, tmp_path, capsys):
+    store = tmp_path / "run.sqlite"
+    command = ["run", f"{study}:make", "--store", str(store), "--trials", "400", "--no-progress"]
+    assert main([*command, "--margin", "0.2", "--metric", "accuracy"]) == 0
+    assert rows(store)[0] == [*range(100)]
+    assert main([*command, "--margin", "0.2", "--shard", "0/2"]) == 2
+    assert "shard" in capsys.readouterr().err
+
+
 def test_shards_go_on_and_merge_to_what_one_run_gives(study, tmp_path, capsys):
     whole = tmp_path / "whole.sqlite"
     assert main(["run", f"{study}:make", "--store", str(whole)]) == 0

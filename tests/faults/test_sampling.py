@@ -3,13 +3,15 @@ import pytest
 import torch
 from torch import nn
 
-from clipact.errors import FaultError
+from clipact.errors import CampaignError, FaultError
 from clipact.faults import (
     BitFlip,
     Campaign,
     Exhaustive,
+    Shard,
     Store,
     Stratified,
+    StuckAt,
     Uniform,
     Weights,
     by_bit,
@@ -17,9 +19,14 @@ from clipact.faults import (
     by_tensor_and_bit,
 )
 from clipact.faults._hits import BitSpace
+from clipact.faults._models import draw_parts
+from clipact.faults._sampling import Allocation
+from clipact.faults._streams import Draw
 
 SPACES = [BitSpace("a", (40,), 32), BitSpace("b", (3, 5), 32), BitSpace("c", (7,), 16)]
+BITS = sum(space.bits for space in SPACES)
 ONE = BitFlip(count=1)
+NONE = np.empty(0, dtype=np.int64)
 
 
 def address(hits):
@@ -31,124 +38,175 @@ def address(hits):
     return space, index, mask.bit_length() - 1
 
 
-def test_exhaustive_hits_every_bit_once():
-    sampler = Exhaustive().prepare(ONE, SPACES, seed=0)
-    population = sum(space.bits for space in SPACES)
-    every = [address(sampler.hits(trial)) for trial in range(population)]
-    assert len(set(every)) == population
-    assert sampler.plan(population, np.empty(0), np.empty(0)).tolist() == list(range(population))
-    with pytest.raises(FaultError, match=f"trials={population}"):
-        sampler.plan(population - 1, np.empty(0), np.empty(0))
+def plan(sampling, trials, seed=0, fault=ONE):
+    sampler = sampling.prepare(fault, SPACES, seed, trials)
+    return sampler, sampler.plan(NONE, np.empty(0))
+
+
+def test_uniform_draws_what_the_fault_model_says():
+    fault = BitFlip(rate=0.01)
+    sampler, trials = plan(Uniform(), 50, seed=3, fault=fault)
+    assert trials.tolist() == list(range(50))
+    found, drawn = sampler.hits(7), draw_parts(fault, SPACES, Draw(3, 7))
+    for one, two in zip(found[0], drawn[0], strict=True):
+        assert np.array_equal(one.index, two.index)
+        assert np.array_equal(one.mask, two.mask)
+    assert sampler.estimator is None
+
+
+def test_exhaustive_hits_every_bit_once_in_a_random_order():
+    sampler, trials = plan(Exhaustive(), BITS, seed=5)
+    assert sorted(trials.tolist()) == list(range(BITS))
+    assert trials.tolist() != list(range(BITS))
+    every = [address(sampler.hits(trial)) for trial in range(BITS)]
+    assert len(set(every)) == BITS
+    assert every == sorted(every)  # trial t is bit address t
+    _, others = plan(Exhaustive(), BITS, seed=6)
+    assert trials.tolist() != others.tolist()
+
+
+def test_exhaustive_needs_as_many_trials_as_there_are_bits_and_takes_no_more():
+    with pytest.raises(FaultError, match=rf"all {BITS:,} faults.* trials={BITS}"):
+        plan(Exhaustive(), BITS - 1)
+    assert plan(Exhaustive(), 10 * BITS)[1].size == BITS
+
+
+def test_exhaustive_of_chosen_bits():
+    fault = BitFlip(count=1, bits=[3, 15])
+    sampler, trials = plan(Exhaustive(), 2 * 62, fault=fault)
+    every = {address(sampler.hits(trial)) for trial in trials.tolist()}
+    assert len(every) == 2 * (40 + 15 + 7)
+    assert {bit for _, _, bit in every} == {3, 15}
 
 
 @pytest.mark.parametrize(("by", "strata"), [(by_bit, 32), (by_tensor, 3), (by_tensor_and_bit, 80)])
 def test_strata_have_their_share_of_the_trials(by, strata):
-    sampler = Stratified(by=by).prepare(ONE, SPACES, seed=1)
-    trials = sampler.plan(1000, np.empty(0), np.empty(0))
+    sampler, trials = plan(Stratified(by=by), 1000, seed=1)
     assert trials.size == len(set(trials.tolist())) == 1000
-    found = [address(sampler.hits(trial)) for trial in trials.tolist()]
-    met: dict[object, int] = {}
-    for trial, (space, _, bit) in zip(trials.tolist(), found, strict=True):
+    counts, bits, numbers = {}, {}, {}
+    for trial in trials.tolist():
+        space, _, bit = address(sampler.hits(trial))
         key = by(SPACES[space].name, bit)
-        met[key] = met.get(key, 0) + 1
-        assert met.setdefault(("stratum", key), trial % strata) == trial % strata
-    counts = {
-        key: n for key, n in met.items() if not (isinstance(key, tuple) and key[0] == "stratum")
-    }
-    bits = dict.fromkeys(counts, 0)
+        counts[key] = counts.get(key, 0) + 1
+        assert numbers.setdefault(key, trial % strata) == trial % strata
     for space in SPACES:
         for bit in range(space.width):
-            bits[by(space.name, bit)] += space.words
-    total = sum(bits.values())
-    assert len(counts) == strata
+            bits[by(space.name, bit)] = bits.get(by(space.name, bit), 0) + space.words
+    assert len(set(numbers.values())) == strata
     for key, count in counts.items():
-        assert abs(count - 2 - (1000 - 2 * strata) * bits[key] / total) < 1
+        assert abs(count - 1000 * bits[key] / BITS) < 1
 
 
-def test_a_trial_does_not_depend_on_how_many_there_are():
-    sampler = Stratified().prepare(ONE, SPACES, seed=1)
-    few, many = (sampler.plan(n, np.empty(0), np.empty(0)) for n in (100, 400))
-    assert set(few.tolist()) < set(many.tolist())
-
-
-def test_draws_are_uniform_in_a_stratum():
-    sampler = Stratified(by=by_tensor).prepare(ONE, SPACES, seed=3)
-    found = [address(sampler.hits(3 * draw + 2)) for draw in range(11_200)]
-    counts = np.bincount([index * 16 + bit for _, index, bit in found], minlength=112)
-    assert {space for space, _, _ in found} == {2}
-    chi = float(((counts - 100) ** 2 / 100).sum())
-    assert 64 < chi < 175  # chi-square of 111 degrees of freedom: 0.01 % to 99.99 %
-
-
-def outcome(space, index, bit):
-    """A known truth: high exponent bits do the damage."""
-    return float(bit == 30 or (bit in (28, 29) and (index + space) % 3 == 0))
-
-
-def truth():
-    every = [
-        outcome(s, i, b)
-        for s, space in enumerate(SPACES)
-        for i in range(space.words)
-        for b in range(space.width)
-    ]
-    return sum(every) / len(every)
-
-
-def estimates(sampling, trials, seeds):
-    found = []
-    for seed in range(seeds):
-        sampler = sampling.prepare(ONE, SPACES, seed)
-        numbers = sampler.plan(trials, np.empty(0), np.empty(0))
-        values = np.array([outcome(*address(sampler.hits(t))) for t in numbers.tolist()])
-        if sampler.estimator is None:
-            found.append((float(values.mean()), None))
-        else:
-            interval = sampler.estimator.estimate(numbers, values, 0.95)
-            found.append((interval.estimate, interval))
-    return found
-
-
-def test_stratified_estimates_are_unbiased_and_vary_less():
-    plain = np.array([mean for mean, _ in estimates(Uniform(), 200, 150)])
-    found = estimates(Stratified(), 200, 150)
-    means = np.array([mean for mean, _ in found])
-    known = truth()
-    assert abs(means.mean() - known) < 4 * means.std() / np.sqrt(150)
-    assert means.std() < 0.7 * plain.std()
-    covered = sum(interval.low <= known <= interval.high for _, interval in found)
-    assert covered >= 0.93 * 150
-
-
-def test_a_stratum_without_a_trial_has_no_estimate():
-    estimator = Stratified().prepare(ONE, SPACES, seed=1).estimator
-    assert np.isnan(estimator.estimate(np.arange(31), np.zeros(31), 0.95).estimate)
-
-
-def test_refuses():
-    with pytest.raises(FaultError, match="BitFlip\\(count=1\\)"):
-        Stratified().prepare(BitFlip(rate=0.1), SPACES, 0)
-    with pytest.raises(FaultError, match="64 or more"):
-        Stratified().prepare(ONE, SPACES, 0).plan(63, np.empty(0), np.empty(0))
-
-
-def test_a_stratified_campaign_weighs_its_trials(tmp_path):
-    torch.manual_seed(0)
-    model, path = nn.Linear(8, 8), tmp_path / "run.sqlite"
-
-    def evaluate(net):
-        return float(not bool((net.weight.abs() < 1e3).all()))
-
-    given = {"fault": ONE, "target": Weights()}
-    whole = Campaign(model, evaluate, trials=8 * 8 * 32, sampling=Exhaustive(), **given).run(
-        progress=False
+@pytest.mark.parametrize("allocation", Allocation)
+def test_the_fault_of_a_trial_depends_on_its_number_alone(allocation):
+    few, many = (
+        Stratified(allocation=allocation).prepare(ONE, SPACES, 1, trials) for trials in (70, 2000)
     )
+    for trial in many.plan(NONE, np.empty(0)).tolist():
+        assert address(few.hits(trial)) == address(many.hits(trial))
+
+
+def test_no_bit_of_a_stratum_is_drawn_twice():
+    sampler, trials = plan(Stratified(by=by_tensor), BITS, seed=2)
+    assert len({address(sampler.hits(trial)) for trial in trials.tolist()}) == trials.size == BITS
+
+
+def test_first_draws_are_uniform_in_a_stratum():
+    found = []
+    for seed in range(1500):
+        sampler = Stratified(by=by_tensor).prepare(ONE, [BitSpace("c", (3,), 8)], seed, 4)
+        _, index, bit = address(sampler.hits(0))
+        found.append(index * 8 + bit)
+    counts = np.bincount(found, minlength=24)
+    chi = float(((counts - 62.5) ** 2 / 62.5).sum())
+    assert 6 < chi < 57  # chi-square of 23 degrees of freedom: 0.01 % to 99.99 %
+
+
+def test_other_seeds_draw_other_bits():
+    one, two = (Stratified().prepare(ONE, SPACES, seed, 100) for seed in (0, 1))
+    assert [address(one.hits(t)) for t in range(100)] != [address(two.hits(t)) for t in range(100)]
+
+
+def test_stuck_bits_and_chosen_bits_have_strata_too():
+    fault = StuckAt(1, count=1, bits=range(8, 12))
+    sampler, trials = plan(Stratified(), 90, fault=fault)
+    assert {address(sampler.hits(t))[2] for t in trials.tolist()} == {8, 9, 10, 11}
+
+
+@pytest.mark.parametrize("fault", [BitFlip(rate=0.1), BitFlip(count=2), ONE + ONE])
+@pytest.mark.parametrize("sampling", [Stratified(), Exhaustive()])
+def test_refuses_what_is_not_one_fault(sampling, fault):
+    with pytest.raises(FaultError, match=r"give BitFlip\(count=1\)"):
+        plan(sampling, BITS, fault=fault)
+
+
+def test_refuses_bits_that_words_do_not_have():
+    with pytest.raises(FaultError, match="bit 20"):
+        plan(Stratified(), 100, fault=BitFlip(count=1, bits=[20]))
+
+
+@pytest.mark.parametrize("given", [{"pilot": 0.0}, {"pilot": 0.6}, {"by": 3}])
+def test_refuses_wrong_arguments(given):
+    with pytest.raises(FaultError, match="Stratified"):
+        Stratified(**given)
+
+
+def test_refuses_keys_that_cannot_be_compared():
+    with pytest.raises(FaultError, match=r"gave \[30\]|gave \[0\]"):
+        plan(Stratified(by=lambda tensor, bit: [bit]), 100)
+
+
+def test_prints_and_compares():
+    assert str(Stratified()) == "stratified by_tensor_and_bit, proportional allocation"
+    assert "Neyman" in str(Stratified(allocation=Allocation.NEYMAN))
+    assert Stratified() == Stratified(by=by_tensor_and_bit)
+    assert Stratified(allocation=Allocation.NEYMAN).is_adaptive
+    assert not Stratified().is_adaptive
+
+
+def breaks(net):
+    return float(not bool((net.weight.abs() < 1e3).all()))
+
+
+@pytest.fixture
+def given():
+    torch.manual_seed(0)
+    return {"model": nn.Linear(8, 8), "evaluation": breaks, "fault": ONE, "target": Weights()}
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [Stratified(), Stratified(by=by_bit, allocation=Allocation.NEYMAN, metric="value")],
+    ids=["proportional", "Neyman"],
+)
+def test_a_stratified_campaign_weighs_its_trials(tmp_path, given, sampling):
+    whole = Campaign(**given, trials=8 * 8 * 32, sampling=Exhaustive()).run(progress=False)
+    (row,) = whole.summary().rows
     known = float(whole.values("value").mean())
     assert 0.0 < known < 0.2
-    part = Campaign(model, evaluate, trials=320, sampling=Stratified(), **given).run(
-        store=path, progress=False
-    )
-    (row,) = part.summary().rows
+    assert row.means["value"].low == row.means["value"].high == pytest.approx(known)
+    path = tmp_path / "run.sqlite"
+    part = Campaign(**given, trials=320, sampling=sampling)
+    (row,) = part.run(store=path, progress=False).summary().rows
     assert row.weighted
+    assert row.trials == 320
     assert row.means["value"].low <= known <= row.means["value"].high
     assert Store.read(path).summary().rows == (row,)
+
+
+def test_a_campaign_goes_on_with_more_trials(tmp_path, given):
+    sampling = Stratified(by=by_bit, allocation=Allocation.NEYMAN, metric="value")
+    path = tmp_path / "run.sqlite"
+    Campaign(**given, trials=100, sampling=sampling).run(store=path, progress=False)
+    more = Campaign(**given, trials=400, sampling=sampling)
+    found = more.run(store=path, progress=False)
+    (row,) = found.summary().rows
+    fresh = more.run(progress=False)
+    assert set(found.columns.trial.tolist()) >= set(fresh.columns.trial.tolist())
+    assert row.means["value"].high - row.means["value"].low < 0.1
+
+
+def test_a_shard_cannot_have_a_pilot(given):
+    campaign = Campaign(**given, sampling=Stratified(allocation=Allocation.NEYMAN))
+    with pytest.raises(CampaignError, match="adaptive"):
+        campaign.run(shard=Shard(0, 2))

@@ -70,5 +70,18 @@ def test_a_class_of_the_program_is_not_found_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(main, "Net", type("Net", (), {"__module__": "__main__"}), raising=False)
     shipped = ship({"model": main.Net()}, tmp_path)
     monkeypatch.delattr(main, "Net")
-    with pytest.raises(CampaignError, match=r'cannot find .*Net.*if __name__ == "__main__":'):
+    with pytest.raises(CampaignError, match=r"cannot find Net, which the program's own file"):
+        shipped.load()
+
+
+def test_a_module_that_is_not_found_is_named(tmp_path, monkeypatch):
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "here_only.py").write_text("class Net: pass")
+    monkeypatch.syspath_prepend(tmp_path / "nets")
+    import here_only
+
+    shipped = ship(here_only.Net(), tmp_path)
+    monkeypatch.delitem(sys.modules, "here_only")
+    monkeypatch.setattr(sys, "path", sys.path[1:])
+    with pytest.raises(CampaignError, match=r"cannot find Net of here_only .* its PYTHONPATH"):
         shipped.load()

@@ -3,29 +3,80 @@ import pytest
 from torch import nn
 
 from clipact.errors import CampaignError, FaultError
-from clipact.faults import BitFlip, Campaign, Precision, Shard, Weights
+from clipact.faults import BitFlip, Campaign, Precision, Shard, Stratified, Uniform, Weights
+from clipact.faults._hits import BitSpace
+from clipact.faults._sampling import Allocation
+
+ONE = BitFlip(count=1)
+SPACES = [BitSpace("a", (40,), 32), BitSpace("b", (300,), 32)]
 
 
-def test_stops_at_the_first_look_that_is_narrow_enough():
+def sampler_of(trials, sampling=None):
+    return (sampling or Uniform()).prepare(ONE, SPACES, 0, trials)
+
+
+def enough(stop, values, sampler=None, trials=None):
+    """How many trials are enough; None if more are needed."""
+    sampler = sampler or sampler_of(values.size)
+    trials = np.arange(values.size) if trials is None else trials
+    found = stop.done(sampler.plan(trials, values), trials, values, sampler)
+    return None if found is None else found.size
+
+
+def test_looks_are_regular_then_a_tenth_apart():
+    looks = Precision(minimum=100, every=50).looks(2000)
+    assert looks[:4] == [100, 150, 200, 250]
+    assert looks[-3:] == [1577, 1735, 1909]
+    assert Precision().looks(99) == []
+
+
+def test_stops_at_the_second_look_in_a_row_that_is_narrow_enough():
     values = np.tile([0.0, 1.0], 5000)
     stop = Precision(half_width=0.05, minimum=100, every=50)
-    # 1.96 * sqrt(.25 / n) <= .05 at about n = 384
-    assert stop.done(np.arange(10_000), values) == 400
-    assert stop.done(np.arange(390), values[:390]) is None
+    # 1.96 * sqrt(.25 / n) <= .05 at about n = 384, so at the looks after 400 and 450 trials
+    assert enough(stop, values) == 450
+    assert enough(stop, values[:449]) is None
+    assert enough(stop, values[:450]) == 450
 
 
 def test_equal_values_are_not_certain():
-    zeros = np.zeros(2000)
-    assert Precision(half_width=0.001, minimum=10).done(np.arange(2000), zeros) == 1960
-    assert Precision(half_width=1e-9, minimum=10).done(np.arange(2000), zeros) is None
+    # Wilson's half width of 0 in n is 1.92 / n
+    assert 1900 < enough(Precision(half_width=0.001), np.zeros(3000)) < 2600
+    assert enough(Precision(half_width=1e-9), np.zeros(2000)) is None
 
 
 def test_values_that_are_no_shares_and_not_finite():
     values = np.random.default_rng(0).normal(10.0, 2.0, 4000)
-    found = Precision(half_width=0.1).done(np.arange(4000), values)
-    assert 1200 < found < 1900  # (1.96 * 2 / 0.1) ** 2 = 1537
+    assert 1200 < enough(Precision(half_width=0.1), values) < 2100  # (1.96 * 2 / 0.1) ** 2 = 1537
     values[50] = np.inf
-    assert Precision(half_width=0.1).done(np.arange(4000), values) is None
+    assert enough(Precision(half_width=0.1), values) is None
+
+
+@pytest.mark.parametrize("allocation", [None, *Allocation])
+def test_does_not_depend_on_what_was_done_first(allocation):
+    sampling = None if allocation is None else Stratified(allocation=allocation)
+    sampler = sampler_of(3000, sampling)
+    stop = Precision(half_width=0.02)
+
+    def outcome(trials):
+        return np.isin(trials % 64, (60, 61)).astype(np.float64)  # bit 30
+
+    planned = sampler.plan(np.empty(0, np.int64), np.empty(0))
+    planned = sampler.plan(planned, outcome(planned))
+    whole = stop.done(planned, planned, outcome(planned), sampler)
+    assert whole is not None
+    generator = np.random.default_rng(1)
+    for _ in range(3):
+        # everything up to the decision, and whatever else happened to be done, in any order
+        rest = np.setdiff1d(planned, whole)
+        pilot = sampler.plan(np.empty(0, np.int64), np.empty(0))
+        some = np.union1d(generator.choice(rest, 200, replace=False), pilot)
+        done = generator.permutation(np.union1d(whole, some))
+        again = stop.done(sampler.plan(done, outcome(done)), done, outcome(done), sampler)
+        assert np.array_equal(again, whole)
+    # a gap before it: not yet
+    gap = np.setdiff1d(planned, whole[-1:])
+    assert stop.done(planned, gap, outcome(gap), sampler) is None
 
 
 @pytest.mark.parametrize(
@@ -42,21 +93,35 @@ def campaign(trials=2000):
     def evaluate(net):
         return float(net.weight.abs().max() > 10)
 
-    return Campaign(model, evaluate, fault=BitFlip(count=1), target=Weights(), trials=trials)
+    return Campaign(model, evaluate, fault=ONE, target=Weights(), trials=trials)
 
 
 def test_a_campaign_ends_early_and_always_at_the_same_trial(tmp_path):
     stop = Precision(metric="value", half_width=0.05, minimum=40, every=20)
     runs = campaign()
     whole = runs.run(progress=False).values("value")
-    enough = stop.done(np.arange(2000), whole)
-    assert 40 <= enough < 1000
-    found = runs.run(progress=False, stop=stop)
-    assert len(found) == enough
+    trials = enough(stop, whole)
+    assert 40 <= trials < 1000
+    assert len(runs.run(progress=False, stop=stop)) == trials
     path = tmp_path / "run.sqlite"
     runs.run(progress=False, stop=stop, seconds=0.0, store=path)
-    assert len(runs.run(progress=False, stop=stop, store=path)) == enough
-    assert len(runs.run(progress=False, stop=stop, store=path)) == enough
+    assert len(runs.run(progress=False, stop=stop, store=path)) == trials
+    assert len(runs.run(progress=False, stop=stop, store=path)) == trials
+
+
+def test_the_pilot_goes_by_its_own_metric():
+    model = nn.Linear(16, 16)
+
+    def evaluate(net):
+        broken = float(net.weight.abs().max() > 10)
+        return {"broken": broken, "other": 1.0 - broken}
+
+    sampling = Stratified(allocation=Allocation.NEYMAN, metric="broken")
+    given = {"fault": ONE, "target": Weights(), "trials": 600, "sampling": sampling}
+    plain = Campaign(model, evaluate, **given).run(progress=False)
+    stop = Precision(metric="other", half_width=1e-6)
+    found = Campaign(model, evaluate, **given).run(progress=False, stop=stop)
+    assert found.columns.trial.tolist() == plain.columns.trial.tolist()
 
 
 def test_a_shard_cannot_decide():

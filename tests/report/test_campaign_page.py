@@ -86,6 +86,20 @@ def test_trials_that_all_failed(tmp_path):
     assert "How sure this is" not in found
 
 
+def test_a_campaign_that_has_only_begun(rates, tmp_path):
+    first = [trial for trial in rates.trials if trial.fault == rates.faults[0]][:3]
+    text = campaign_page(
+        result_of(first, rates.faults, asked=30), tmp_path / "page.html"
+    ).read_text()
+    assert "3 done of 90" in text
+    assert "of 90 asked for" in text
+    assert "nan" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
+    both = campaign_page(
+        {"a": rates, "b": result_of(first, rates.faults, asked=30)}, tmp_path / "page.html"
+    )
+    assert "Against the bit error rate" in both.read_text()
+
+
 def test_names_from_a_model_are_escaped(tmp_path):
     name = '<img src=x onerror="alert(1)">&$x$_"'
     trials = [classified(n, COUNT, n % 2, kept=[flip(30, 0.5, name)]) for n in range(8)]

@@ -9,7 +9,7 @@ def test_one_fault_model_has_a_bar_for_each_outcome_with_its_interval(single):
     (axes,) = outcomes(single, confidence=0.9).axes
     counts = trials_of(single, single.faults[0]).outcomes()
     assert [t.get_text() for t in axes.get_yticklabels()] == [o.value for o in counts]
-    for row, count in enumerate(counts.values()):
+    for row, count in enumerate(int(hit.sum()) for hit in counts.values()):
         assert axes.patches[row].get_width() == pytest.approx(100 * count / 400)
         ends = [100 * end for end in faults.wilson(count, 400, 0.9)]
         assert list(axes.lines[row].get_xdata()) == pytest.approx(ends)
@@ -23,7 +23,7 @@ def test_several_are_stacks_that_fill_the_axis(rates):
     for row, fault in enumerate(rates.faults):
         bars = [p for p in axes.patches if round(p.get_y() + p.get_height() / 2) == row]
         assert sum(bar.get_width() for bar in bars) == pytest.approx(100)
-        counts = [n for n in trials_of(rates, fault).outcomes().values() if n]
+        counts = [hit.sum() for hit in trials_of(rates, fault).outcomes().values() if hit.any()]
         assert sorted(bar.get_width() for bar in bars) == pytest.approx(
             sorted(100 * n / 30 for n in counts)
         )

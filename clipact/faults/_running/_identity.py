@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from clipact.faults._running._session import Session
 from clipact.faults._running._spec import Spec
 from clipact.faults._store import Identity
+from clipact.faults._summary import Estimator
 
 
 def identity(model: nn.Module, session: Session, spec: Spec) -> Identity:
@@ -30,8 +31,15 @@ def identity(model: nn.Module, session: Session, spec: Spec) -> Identity:
         dtype=", ".join(sorted(dtypes)),
         lifetime=lifetime,
         sampling=str(spec.sampling),
-        estimators=tuple(s.estimator for s in session.samplers if s.estimator is not None),
+        estimators=tuple(_estimators(session)),
     )
+
+
+def _estimators(session: Session) -> Iterator[Estimator]:
+    """What weighs the trials, without the number of trials, which may grow."""
+    for sampler in session.samplers:
+        if sampler.estimator is not None:
+            yield sampler.estimator.of_campaign(0)
 
 
 def model_digest(model: nn.Module) -> str:

@@ -18,15 +18,14 @@ class Course:
     Args:
         place: Of the fault model.
         sampler: Chooses trials.
-        total: How many there are to be.
         limits: What ends them early.
     """
 
-    def __init__(self, place: int, sampler: Sampler, total: int, limits: Limits) -> None:
+    def __init__(self, place: int, sampler: Sampler, limits: Limits) -> None:
         self.place, self.finished = place, False
-        self._sampler, self._total, self._limits = sampler, total, limits
-        stop = limits.stop
-        self._seen = Seen("sdc" if stop is None else stop.metric)
+        self._sampler, self._limits = sampler, limits
+        self._seen = Seen(sampler.metric)
+        self._watched = Seen(None if limits.stop is None else limits.stop.metric)
 
     def take(self, trials: Sequence[Trial]) -> Sequence[Trial]:
         """Take finished trials in, and give those that are not beyond the one after which it was enough."""
@@ -34,14 +33,15 @@ class Course:
             return ()
         for trial in trials:
             self._seen.add(trial.trial, trial.metrics)
+            self._watched.add(trial.trial, trial.metrics)
         if self._limits.stop is None:
             return trials
-        numbers, values = self._seen.columns()
-        enough = self._limits.stop.done(numbers, values, self._sampler)
+        planned = self._sampler.plan(*self._seen.columns())
+        enough = self._limits.stop.done(planned, *self._watched.columns(), self._sampler)
         if enough is None:
             return trials
         self.finished = True
-        within = set(numbers[:enough].tolist())
+        within = set(enough.tolist())
         return [trial for trial in trials if trial.trial in within]
 
     def wanted(self, block: int) -> list[int]:
@@ -50,7 +50,7 @@ class Course:
             return []
         trials, values = self._seen.columns()
         done = set(trials.tolist())
-        planned = self._sampler.plan(self._total, trials, values).tolist()
+        planned = self._sampler.plan(trials, values).tolist()
         shard = self._limits.shard
         return [
             trial

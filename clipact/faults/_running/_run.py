@@ -86,8 +86,7 @@ class _Work:
     def __init__(self, session: Session, spec: Spec, ledger: Store, limits: Limits) -> None:
         self._session, self._ledger, self._limits = session, ledger, limits
         self._courses = [
-            Course(place, sampler, spec.trials, limits)
-            for place, sampler in enumerate(session.samplers)
+            Course(place, sampler, limits) for place, sampler in enumerate(session.samplers)
         ]
         self.done = 0
         held = ledger.result()

@@ -47,7 +47,8 @@ class Session:
         self.golden, self.surface = golden_run(model, evaluation, spec, self._buffers)
         self.seconds = time.perf_counter() - start
         self.samplers = [
-            spec.sampling.prepare(fault, self.surface.spaces, spec.seed) for fault in spec.faults
+            spec.sampling.prepare(fault, self.surface.spaces, spec.seed, spec.trials)
+            for fault in spec.faults
         ]
         self._packing = self._make_packing() if spec.per_sample else None
         self._shortcut = self._make_shortcut()

@@ -1,4 +1,4 @@
-"""Single bits: what exhaustive and stratified sampling choose among."""
+"""Fault models with exactly one fault in a trial, and the faults they choose from."""
 
 from collections.abc import Sequence
 
@@ -6,25 +6,34 @@ import numpy as np
 
 from clipact.errors import FaultError
 from clipact.faults._hits import NO_HITS, BitSpace, Hits
-from clipact.faults._models import BitFlip, FaultModel
+from clipact.faults._models import BitFlip, FaultModel, StuckAt
 
 
-def check_single(fault: FaultModel, sampling: object) -> None:
-    """Refuse a fault model that is not one flipped bit of any position.
+def bits_of_single_fault(
+    fault: FaultModel, spaces: Sequence[BitSpace], sampling: object
+) -> list[Sequence[int]]:
+    """Of each tensor, the positions in a word at which the one fault of a trial may be.
+
+    Args:
+        fault: The fault model.
+        spaces: The bits of each tensor.
+        sampling: What asks, for the error message.
 
     Raises:
-        FaultError: It is another.
+        FaultError: A trial has not exactly one fault, that fault is not one of a bit, or there is no bit to hit.
     """
-    if not isinstance(fault, BitFlip) or fault != BitFlip(count=1):
+    if not isinstance(fault, BitFlip | StuckAt) or fault.count != 1:
         raise FaultError(
-            f"{sampling} chooses single bits, but the fault model is {fault}; give fault=BitFlip(count=1), or leave sampling"
-            " out"
+            f"{sampling} sampling chooses the one bit that a trial hits, which {fault} does not say; give BitFlip(count=1) or"
+            " StuckAt(value, count=1), or sampling=Uniform()"
         )
+    if fault.expected(spaces) and not any(space.bits for space in spaces):  # refuses wrong bits
+        raise FaultError(f"{sampling} sampling: the target has no bit that can be hit")
+    return [range(space.width) if fault.bits is None else fault.bits for space in spaces]
 
 
-def single_bit(spaces: Sequence[BitSpace], space: int, index: int, bit: int) -> list[list[Hits]]:
-    """The hits of one bit."""
-    hits = [NO_HITS] * len(spaces)
-    mask = np.array([1], dtype=np.uint64) << np.uint64(bit)
-    hits[space] = Hits(np.array([index], dtype=np.int64), mask)
-    return [hits]
+def single_hit(spaces: int, space: int, word: int, bit: int) -> list[Hits]:
+    """The hits in each of so many tensors, if one bit of one word of one of them is hit."""
+    hits = [NO_HITS] * spaces
+    hits[space] = Hits(np.array([word]), np.array([1 << bit], dtype=np.uint64))
+    return hits

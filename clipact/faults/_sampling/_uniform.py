@@ -1,4 +1,4 @@
-"""Every fault as likely as the fault model says."""
+"""Every trial draws as its fault model says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from typing import final
 
 import numpy as np
 
-from clipact.faults._hits import BitSpace, Hits, Indices, Numbers
+from clipact.faults._hits import BitSpace, Hits
+from clipact.faults._kept import Integers, Numbers
 from clipact.faults._models import FaultModel, draw_parts
 from clipact.faults._sampling._sampling import Sampler, Sampling
 from clipact.faults._streams import Draw
@@ -15,24 +16,33 @@ from clipact.faults._streams import Draw
 @final
 @dataclass(frozen=True)
 class Uniform(Sampling):
-    """Draw from the fault model itself; all trials count alike. The default, and right for every fault model."""
+    """Every trial draws as its fault model says, uniformly over the bits; for any fault model.
 
-    def prepare(self, fault: FaultModel, spaces: Sequence[BitSpace], seed: int) -> Sampler:
+    Examples:
+        >>> print(Uniform())
+        uniform
+    """
+
+    def prepare(
+        self, fault: FaultModel, spaces: Sequence[BitSpace], seed: int, trials: int
+    ) -> Sampler:
         """See :class:`Sampling`."""
-        return _Uniform(fault, spaces, seed)
+        return _UniformSampler(fault, spaces, seed, trials)
 
     def __str__(self) -> str:
         return "uniform"
 
 
 @final
-class _Uniform(Sampler):
-    def __init__(self, fault: FaultModel, spaces: Sequence[BitSpace], seed: int) -> None:
-        self._fault, self._spaces, self._seed = fault, spaces, seed
+class _UniformSampler(Sampler):
+    def __init__(
+        self, fault: FaultModel, spaces: Sequence[BitSpace], seed: int, trials: int
+    ) -> None:
+        self._fault, self._spaces, self._seed, self._trials = fault, spaces, seed, trials
 
     def hits(self, trial: int) -> list[list[Hits]]:
         return draw_parts(self._fault, self._spaces, Draw(self._seed, trial))
 
-    def plan(self, total: int, trials: Indices, values: Numbers) -> Indices:
+    def plan(self, trials: Integers, values: Numbers) -> Integers:
         del trials, values
-        return np.arange(total)
+        return np.arange(self._trials)

@@ -4,19 +4,22 @@ import socket
 from pathlib import Path
 
 
+def not_found_here(module: str, name: str, error: Exception) -> str:
+    """Say what to do when a class or function is not found."""
+    if module == "__main__":
+        return (
+            f"the worker process cannot find {name}, which the program's own file defines; move it to a module that can be"
+            ' imported, or use executors.processes(), which reads that file again (with `if __name__ == "__main__":` around'
+            " what starts the campaign, and not in an interactive session)"
+        )
+    return (
+        f"the worker process cannot find {name} of {module} ({error}); install the same packages there, or put the"
+        " module's folder on its PYTHONPATH"
+    )
+
+
 def not_rebuilt_here(error: Exception) -> str:
-    """Say what to do when an object cannot be made, for the most part because its class or function is not found."""
-    if "__main__" in str(error):
-        return (
-            f"the worker process cannot find what the program itself defines ({error}); executors.processes() reads the"
-            ' program\'s file again, so put what starts the campaign under `if __name__ == "__main__":` there; other'
-            " executors and interactive sessions do not, so move the class or function to a module that can be imported"
-        )
-    if isinstance(error, ImportError) or "Can't get attribute" in str(error):
-        return (
-            f"the worker process cannot find part of the model or evaluation ({error}); install the same packages there,"
-            " or put the module's folder on its PYTHONPATH"
-        )
+    """Say what to do when an object cannot be made."""
     return (
         f"the worker process cannot make the model or evaluation again ({error!r}); check that it comes out of"
         " pickle.loads(pickle.dumps(...)), or run in process (executor=None)"

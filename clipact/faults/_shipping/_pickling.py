@@ -10,6 +10,8 @@ from torch import UntypedStorage, nn
 from torch.nn.utils import parametrize
 from torch.storage import TypedStorage
 
+from clipact.errors import CampaignError
+from clipact.faults._shipping._hints import not_found_here
 from clipact.faults._shipping._memory import MappedMemory, MemoryWriter, Place, storage_bytes
 from clipact.faults._shipping._parametrised import reduce_parametrised
 
@@ -107,6 +109,17 @@ class ShippingUnpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(content), buffers=memory.buffers(buffers))
         self._memory = memory
         self._storages: dict[tuple[Place, str], UntypedStorage] = {}
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        """Called by pickle for every class and function.
+
+        Raises:
+            CampaignError: It is not there.
+        """
+        try:
+            return super().find_class(module_name, global_name)
+        except (AttributeError, ImportError) as error:
+            raise CampaignError(not_found_here(module_name, global_name, error)) from error
 
     def persistent_load(self, pid: StoredTensor) -> TypedStorage:
         """Called by pickle for what was kept elsewhere; torch makes a tensor from a storage with a type, used or not."""

@@ -77,6 +77,8 @@ class Shipped:
                 # torch's own functions that rebuild tensors use the class it warns of
                 warnings.filterwarnings("ignore", "TypedStorage is deprecated")
                 objects = ShippingUnpickler(content, memory, list(self.buffers)).load()
+        except CampaignError:
+            raise
         except Exception as error:
             raise CampaignError(not_rebuilt_here(error)) from error
         return Loaded(objects, memory)

@@ -18,7 +18,10 @@ _BLOCK = 8192
 
 def result_of(connection: sqlite3.Connection, identity: Identity) -> Result:
     """Every trial of a store, within a transaction."""
-    estimators = dict(zip(identity.faults, identity.estimators, strict=False))
+    estimators = {
+        fault: estimator.of_campaign(identity.trials)
+        for fault, estimator in zip(identity.faults, identity.estimators, strict=False)
+    }
     return Result(
         golden=dict(identity.golden),
         faults=identity.faults,

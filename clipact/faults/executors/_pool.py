@@ -59,6 +59,11 @@ class Pool:
         """Whether any worker came as far as its first task."""
         return self._marker.exists()
 
+    @property
+    def in_vain(self) -> bool:
+        """Whether workers ended by themselves as they started; one that was killed may start another time."""
+        return not self.started and any((process.exitcode or 0) > 0 for process in self._processes)
+
     def deaths(self) -> str:
         """How workers died, once the pool is broken; those that died first, not those that it then ended itself."""
         self._pool.shutdown(wait=True)

@@ -84,7 +84,7 @@ class _Processes(Executor):
                     if not unfinished:
                         return
                     how = pool.deaths()
-                false_starts = 0 if pool.started else false_starts + 1
+                false_starts = false_starts + 1 if pool.in_vain else 0
                 self._check(breakdowns, false_starts, how)
                 _log.warning("a worker process died (%s); %d tasks go again", how, len(unfinished))
                 if pool.started:
