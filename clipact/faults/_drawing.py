@@ -163,8 +163,11 @@ def _sorted(
         return start.astype(np.int64), np.flatnonzero(sizes).tolist()
     place = np.sort(word % np.repeat(numbers, sizes) + start)
     twice = place[1:] == place[:-1]
-    owner = np.repeat(np.arange(len(places)), sizes)[1:]
-    return (place - start).astype(np.int64), np.unique(owner[twice]).tolist() if twice.any() else []
+    again: list[int] = []
+    if twice.any():
+        owner = np.repeat(np.arange(len(places)), sizes)[1:]
+        again = np.unique(owner[twice]).tolist()
+    return (place - start).astype(np.int64), again
 
 
 def _distinct(generator: np.random.Generator, population: int, count: int) -> Indices:
