@@ -119,21 +119,12 @@ class Keeper:
         finally:
             self._stack.pop()
         self._keep(wish, number, value)
-        if self._is_own(path, forward) and wish.structure.returned[number] <= wish.storages:
-            self._try(wish, number, given, value)
-        return value
-
-    def _try(self, wish: Wish, number: int, given: Given, value: Any) -> None:
-        """Find out whether rows of a layer can be computed by themselves."""
-        if wish.structure.comparable[number] and isinstance(value, Tensor):
-            layer = self._modules[wish.structure.calls[number].path]
-            if kernel := find_kernel(layer, self._targets, given, value):
+        structure = wish.structure
+        if structure.comparable[number] and structure.returned[number] <= wish.storages:
+            kernel = find_kernel(forward, self._targets, given, value)
+            if kernel is not None:
                 self._kernels[number] = kernel
-
-    def _is_own(self, path: str, forward: Callable[..., Any]) -> bool:
-        """Whether a module runs the forward of its class."""
-        own: Any = getattr(forward, "__func__", None)
-        return own is type(self._modules[path]).forward
+        return value
 
     def _keep(self, wish: Wish, number: int, value: Any) -> None:
         output = wish.structure.calls[number].output
