@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from clipact.faults._replay._trace import NOWHERE
 
 __all__ = ["Load", "choose", "cost", "first_hits"]
 
-_MASKED = 0.1
+_MASKED: Final = 0.1
 """Share of faults that are taken to be masked where they are met, for the worth of comparing."""
+_KNOWING: Final = 1e-9
+"""Seconds that it is worth to know that a forward had its golden outcome, so that this is kept last."""
 
 
 @final
@@ -102,8 +104,9 @@ def _gains(load: Load) -> dict[int, float]:
         for number in np.flatnonzero(find_dirt(structure, cause).touched).tolist():
             if structure.comparable[number]:
                 rest = before[-1] - before[_last_inside(structure, number)]
+                rows = load.seconds[number] if structure.read[number] else 0.0
                 for storage in structure.returned[number]:
-                    found[storage] += weight * _MASKED * rest
+                    found[storage] += weight * (_MASKED * rest + rows + _KNOWING)
     return {storage: float(found[storage]) for storage in np.flatnonzero(found).tolist()}
 
 

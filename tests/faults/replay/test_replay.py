@@ -295,8 +295,11 @@ def test_other_arguments_run_in_full(bench, identical):
     found.batches[1] = found.batches[1] + 1
     full, fast, replay = found.trial([(2, 0, SIGN)])
     assert identical(full, fast)
-    assert replay.valid
+    assert (replay.valid, replay.skipped) == (True, 2)
+    with found.recording.replaying() as replay:
+        assert identical(found.measured(), found.measured())
     assert replay.diverged == "forward 1 is given other arguments"
+    assert not replay.golden
 
 
 def test_outputs_that_become_arguments_carry_faults_on(bench, identical):
@@ -386,9 +389,10 @@ def test_nothing_is_left_in_the_model_whatever_happens(bench, error):
     found = bench(model, _rows(), target=Weights())
     found.record()
     before = [dict(module.__dict__) for module in model.modules()]
+    installed = []
     with pytest.raises(error), found.recording.replaying([2]):
-        assert _stand_ins(model) != []
-        raise error
+        raise error(installed.extend(_stand_ins(model)))
+    assert installed != []
     for module, saved in zip(model.modules(), before, strict=True):
         assert list(module.__dict__) == list(saved)
         assert all(module.__dict__[key] is value for key, value in saved.items())
