@@ -28,8 +28,8 @@ def pooled_rate(
 
     The interval is Wilson's with the number of independent outcomes that would give this variance,
     :math:`\hat p (1 - \hat p) / \hat V`, and the quantile of Student's t with :math:`T - 1` degrees of freedom. It
-    stays within 0 and 1 and, unlike a bootstrap, holds for rates that few trials make up. Where all trials gave the same,
-    a trial counts as one outcome.
+    stays within 0 and 1, and holds for rates that some ten trials make up, where a bootstrap is still too narrow. Where
+    all trials gave the same, a trial counts as one outcome.
 
     Args:
         shares: Of each trial, the share of its samples, shape ``(trials,)``, within 0 and 1.

@@ -28,8 +28,8 @@ class Precision:
 
     Who looks often and stops when an interval is narrow stops more often where it is too narrow by chance, so the interval
     covers the truth less often than it says. Two looks in a row, few looks, and intervals that do not collapse when
-    nothing was seen keep that small where failures are not rarer than one in a hundred trials: ``benchmarks/stopping.py``
-    measures it. For rarer ones raise ``minimum`` to ten times the trials in which one failure is expected.
+    nothing was seen keep that to a few points in a hundred, as ``benchmarks/intervals.py`` measures. What no rule mends is a metric
+    that hangs on rare trials: let ``minimum`` be ten times the number of trials in which one of them is expected.
 
     Args:
         metric: Which one.
