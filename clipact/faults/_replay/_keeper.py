@@ -59,6 +59,7 @@ class Keeper:
         self._values: dict[Place, Tensor] = {}
         self._sums: list[list[Tensor]] = []
         self._kernels: dict[int, Kernel] = {}
+        self._known: dict[int, dict[int, Kernel | None]] = {}  # alike for forwards that are alike
 
     def __call__(
         self, path: str, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -121,8 +122,10 @@ class Keeper:
         self._keep(wish, number, value)
         structure = wish.structure
         if structure.comparable[number] and structure.returned[number] <= wish.storages:
-            kernel = find_kernel(forward, self._targets, given, value)
-            if kernel is not None:
+            known = self._known.setdefault(id(structure), {})
+            if number not in known:
+                known[number] = find_kernel(forward, self._targets, given, value)
+            if kernel := known[number]:
                 self._kernels[number] = kernel
         return value
 

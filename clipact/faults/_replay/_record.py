@@ -114,9 +114,9 @@ def _keep(
 
 
 def _difference(wishes: Sequence[Wish], one: Sequence[Any], other: Sequence[Any]) -> str:
-    return next(
-        wish.structure.calls[number].path or "the model"
-        for wish, first, second in zip(wishes, one, other, strict=True)
-        for number, (a, b) in enumerate(zip(first, second, strict=True))
-        if a != b
-    )
+    """The first call to return something else."""
+    for wish, first, second in zip(wishes, one, other, strict=True):
+        calls = zip(wish.structure.calls, first, second, strict=True)
+        if different := [call for call, a, b in calls if a != b]:
+            return min(different, key=lambda call: call.exit).path or "the model"
+    return "nothing"

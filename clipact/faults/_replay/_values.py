@@ -66,8 +66,12 @@ def bits(tensor: Tensor) -> Tensor:
 
 
 def checksum(tensor: Tensor) -> Tensor:
-    """The sum of a plain tensor's words, on its device."""
-    return bits(tensor).sum(dtype=torch.int64)
+    """The sum of a plain tensor's words, on its device; it wraps around."""
+    words = bits(tensor).contiguous().view(-1)
+    size = words.element_size()
+    if words.numel() * size % 8 == 0 and words.storage_offset() * size % 8 == 0:
+        return words.view(torch.int64).sum()  # many times as fast as to widen them one by one
+    return words.sum(dtype=torch.int64)
 
 
 def key(tensor: Tensor) -> int:

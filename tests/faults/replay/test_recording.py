@@ -94,7 +94,7 @@ def test_what_saves_nothing_is_not_kept(bench):
         _recorded(model, lambda: model(batch.clone()), hits=hits) for hits in (1.0, 3_000.0)
     )
     assert once.reason is None
-    assert once.saving > 0.3
+    assert once.saving > 0.1
     assert many.reason is not None
     assert many.reason.endswith("of a trial could be skipped")
     with many.replaying([3]) as replay, torch.no_grad():
