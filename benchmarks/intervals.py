@@ -15,8 +15,8 @@ import argparse
 import numpy as np
 
 from clipact import faults
-from clipact.faults._pooled import pooled_rate
 from clipact.faults._statistics import bootstrap_mean
+from clipact.faults._stopping import Watch
 
 IMAGES = 500
 MOST = 20_000  # trials of a campaign
@@ -43,7 +43,7 @@ def pooled(kind, trials, campaigns):
     covered = np.zeros(3)
     for _ in range(campaigns):
         events = generator.binomial(IMAGES, shares(generator, kind, trials))
-        found, boot = pooled_rate(events / IMAGES), bootstrap_mean(events / IMAGES)
+        found, boot = faults.pooled_rate(events / IMAGES), bootstrap_mean(events / IMAGES)
         naive = faults.wilson(int(events.sum()), IMAGES * trials)
         covered += [
             low <= known <= high
@@ -61,13 +61,13 @@ def stopped(draw, known, half_width, campaigns):
     sizes, covered, fixed = [], 0, 0
     for _ in range(campaigns):
         values = draw(generator, MOST)
-        enough = stop.done(every, every, values, sampler)
+        enough = Watch(stop, sampler).enough(every, every, values)
         sizes.append(MOST if enough is None else enough.size)
-        found = pooled_rate(values[: sizes[-1]])
+        found = faults.pooled_rate(values[: sizes[-1]])
         covered += found.low <= known <= found.high
     size = round(np.mean(sizes))
     for _ in range(campaigns):
-        found = pooled_rate(draw(generator, size))
+        found = faults.pooled_rate(draw(generator, size))
         fixed += found.low <= known <= found.high
     return covered / campaigns, size, fixed / campaigns
 

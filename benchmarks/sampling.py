@@ -22,7 +22,6 @@ from torch import nn
 
 from clipact import faults
 from clipact.faults._hits import BitSpace
-from clipact.faults._sampling import Allocation
 
 FALL = 0.02  # of accuracy, past which a fault is critical
 CPU = torch.device("cpu")
@@ -131,7 +130,7 @@ def main():
     samplings = {
         "uniform": faults.Uniform(),
         "stratified": faults.Stratified(),
-        "stratified, Neyman": faults.Stratified(allocation=Allocation.NEYMAN),
+        "stratified, Neyman": faults.Stratified(allocation=faults.Allocation.NEYMAN),
     }
     for place, metric in enumerate((f"critical (accuracy falls by more than {FALL:g})", "SDC")):
         table = [part[..., place] for part in found]

@@ -32,10 +32,13 @@ from clipact.faults._models import (
     Zero,
 )
 from clipact.faults._outputs import Outputs
+from clipact.faults._plan import Plan, PlannedRate, PlannedTrials, plan
+from clipact.faults._pooled import pooled_rate
 from clipact.faults._population import population
 from clipact.faults._record import Fault, FaultRecord
 from clipact.faults._result import Result, Trial
 from clipact.faults._sampling import (
+    Allocation,
     Exhaustive,
     Sampling,
     Stratified,
@@ -45,7 +48,7 @@ from clipact.faults._sampling import (
     by_tensor_and_bit,
 )
 from clipact.faults._shard import Shard
-from clipact.faults._statistics import Interval, sample_size, wilson
+from clipact.faults._statistics import Interval, clopper_pearson, sample_size, wilson
 from clipact.faults._stopping import Precision
 from clipact.faults._store import Store, merge
 from clipact.faults._summary import Summary, SummaryRow
@@ -63,6 +66,7 @@ from clipact.faults._tensors import TargetTensor
 
 __all__ = [
     "Activations",
+    "Allocation",
     "Biases",
     "BitFlip",
     "Buffers",
@@ -89,6 +93,9 @@ __all__ = [
     "Noise",
     "OptimizerState",
     "Outputs",
+    "Plan",
+    "PlannedRate",
+    "PlannedTrials",
     "Precision",
     "RandomValue",
     "Result",
@@ -109,11 +116,14 @@ __all__ = [
     "by_bit",
     "by_tensor",
     "by_tensor_and_bit",
+    "clopper_pearson",
     "compare",
     "executors",
     "inject",
     "load",
     "merge",
+    "plan",
+    "pooled_rate",
     "population",
     "sample_size",
     "wilson",

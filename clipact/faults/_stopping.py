@@ -42,7 +42,8 @@ class Precision:
         FaultError: An argument is out of range.
 
     Examples:
-        >>> Precision(half_width=0.02).looks(200)
+        >>> from itertools import islice
+        >>> list(islice(Precision(half_width=0.02).looks(), 3))
         [100, 150, 200]
     """
 
@@ -60,44 +61,56 @@ class Precision:
             if not is_integer(value) or value < 1:
                 raise FaultError(f"Precision({what}={value!r}): give an integer from 1")
 
-    def looks(self, trials: int) -> list[int]:
-        """After how many trials the estimate is looked at, up to this number."""
-        return list(self._looks(trials))
+    def looks(self) -> Iterator[int]:
+        """After how many trials the estimate is looked at."""
+        look = self.minimum
+        while True:
+            yield look
+            look = max(look + self.every, math.ceil(look * _GROWTH))
 
-    def done(
-        self, planned: Integers, trials: Integers, values: Numbers, sampler: Sampler
-    ) -> Integers | None:
+
+@final
+class Watch:
+    """Looks at one fault model's trials as they come, each look once, and says when they are enough.
+
+    Args:
+        stop: When they are.
+        sampler: Makes the estimate.
+    """
+
+    def __init__(self, stop: Precision, sampler: Sampler) -> None:
+        self._stop, self._sampler = stop, sampler
+        self._looks = stop.looks()
+        self._next, self._narrow = next(self._looks), 0
+
+    def is_due(self, trials: int) -> bool:
+        """Whether there are trials enough for the next look."""
+        return trials >= self._next
+
+    def enough(self, planned: Integers, trials: Integers, values: Numbers) -> Integers | None:
         """The trials that are enough, in the order of the campaign; None if they are not.
 
         Args:
             planned: All trials, in the order of the campaign, as :meth:`Sampler.plan` gives them.
-            trials: Those that are done, in any order.
-            values: The metric of each; the trials that matter start where the first is not done.
-            sampler: Makes the estimate.
+            trials: Those that are done, in any order; those from the last time are among them, and not fewer.
+            values: The metric of each. What comes after the first planned trial that is not done does not matter.
         """
-        if trials.size < self.minimum:
+        if not self.is_due(trials.size):
             return None
         order = np.argsort(trials)
         places = np.minimum(np.searchsorted(trials, planned, sorter=order), trials.size - 1)
         found = order[places]
         is_missing = trials[found] != planned
         length = int(np.argmax(is_missing)) if is_missing.any() else planned.size
-        return self._enough(planned[:length], values[found[:length]], sampler)
+        return self._look(planned[:length], values[found[:length]])
 
-    def _enough(self, trials: Integers, values: Numbers, sampler: Sampler) -> Integers | None:
-        narrow = 0
-        for look in self._looks(trials.size):
-            narrow = narrow + 1 if self._is_narrow(trials[:look], values[:look], sampler) else 0
-            if narrow == _IN_A_ROW:
+    def _look(self, trials: Integers, values: Numbers) -> Integers | None:
+        while self.is_due(trials.size):
+            look = self._next
+            found = self._sampler.estimate(trials[:look], values[:look], self._stop.confidence)
+            is_narrow = (found.high - found.low) / 2.0 <= self._stop.half_width  # not for NaN
+            self._narrow = self._narrow + 1 if is_narrow else 0
+            if self._narrow == _IN_A_ROW:
                 return trials[:look]
+            self._next = next(self._looks)
         return None
-
-    def _is_narrow(self, trials: Integers, values: Numbers, sampler: Sampler) -> bool:
-        found = sampler.estimate(trials, values, self.confidence)
-        return (found.high - found.low) / 2.0 <= self.half_width  # False for NaN
-
-    def _looks(self, trials: int) -> Iterator[int]:
-        look = self.minimum
-        while look <= trials:
-            yield look
-            look = max(look + self.every, math.ceil(look * _GROWTH))

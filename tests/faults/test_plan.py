@@ -3,8 +3,7 @@ import math
 import pytest
 
 from clipact.errors import FaultError
-from clipact.faults import sample_size
-from clipact.faults._plan import plan
+from clipact.faults import plan, sample_size
 
 
 def test_trials_are_those_of_sample_size():

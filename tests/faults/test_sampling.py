@@ -5,6 +5,7 @@ from torch import nn
 
 from clipact.errors import CampaignError, FaultError
 from clipact.faults import (
+    Allocation,
     BitFlip,
     Campaign,
     Exhaustive,
@@ -20,7 +21,6 @@ from clipact.faults import (
 )
 from clipact.faults._hits import BitSpace
 from clipact.faults._models import draw_parts
-from clipact.faults._sampling import Allocation
 from clipact.faults._streams import Draw
 
 SPACES = [BitSpace("a", (40,), 32), BitSpace("b", (3, 5), 32), BitSpace("c", (7,), 16)]
@@ -157,7 +157,7 @@ def test_refuses_keys_that_cannot_be_compared():
 
 
 def test_prints_and_compares():
-    assert str(Stratified()) == "stratified by_tensor_and_bit, proportional allocation"
+    assert str(Stratified()) == "stratified (by_tensor_and_bit, proportional)"
     assert "Neyman" in str(Stratified(allocation=Allocation.NEYMAN))
     assert Stratified() == Stratified(by=by_tensor_and_bit)
     assert Stratified(allocation=Allocation.NEYMAN).is_adaptive

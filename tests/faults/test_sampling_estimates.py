@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from clipact.faults import BitFlip, Exhaustive, Stratified, Uniform, by_bit, by_tensor
+from clipact.faults import Allocation, BitFlip, Exhaustive, Stratified, Uniform, by_bit, by_tensor
 from clipact.faults._hits import BitSpace
-from clipact.faults._sampling import Allocation
 
 # As of a small CNN: bit 30 nearly always matters, bits 25 and 26 sometimes, the sign rarely, the mantissa hardly ever
 SPACES = [BitSpace("a", (72,), 32), BitSpace("b", (1152,), 32), BitSpace("c", (640,), 32)]

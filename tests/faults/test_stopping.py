@@ -1,11 +1,22 @@
+from itertools import takewhile
+
 import numpy as np
 import pytest
 from torch import nn
 
 from clipact.errors import CampaignError, FaultError
-from clipact.faults import BitFlip, Campaign, Precision, Shard, Stratified, Uniform, Weights
+from clipact.faults import (
+    Allocation,
+    BitFlip,
+    Campaign,
+    Precision,
+    Shard,
+    Stratified,
+    Uniform,
+    Weights,
+)
 from clipact.faults._hits import BitSpace
-from clipact.faults._sampling import Allocation
+from clipact.faults._stopping import Watch
 
 ONE = BitFlip(count=1)
 SPACES = [BitSpace("a", (40,), 32), BitSpace("b", (300,), 32)]
@@ -19,15 +30,14 @@ def enough(stop, values, sampler=None, trials=None):
     """How many trials are enough; None if more are needed."""
     sampler = sampler or sampler_of(values.size)
     trials = np.arange(values.size) if trials is None else trials
-    found = stop.done(sampler.plan(trials, values), trials, values, sampler)
+    found = Watch(stop, sampler).enough(sampler.plan(trials, values), trials, values)
     return None if found is None else found.size
 
 
 def test_looks_are_regular_then_a_tenth_apart():
-    looks = Precision(minimum=100, every=50).looks(2000)
+    looks = list(takewhile(lambda n: n <= 2000, Precision(minimum=100, every=50).looks()))
     assert looks[:4] == [100, 150, 200, 250]
     assert looks[-3:] == [1577, 1735, 1909]
-    assert Precision().looks(99) == []
 
 
 def test_stops_at_the_second_look_in_a_row_that_is_narrow_enough():
@@ -63,7 +73,7 @@ def test_does_not_depend_on_what_was_done_first(allocation):
 
     planned = sampler.plan(np.empty(0, np.int64), np.empty(0))
     planned = sampler.plan(planned, outcome(planned))
-    whole = stop.done(planned, planned, outcome(planned), sampler)
+    whole = Watch(stop, sampler).enough(planned, planned, outcome(planned))
     assert whole is not None
     generator = np.random.default_rng(1)
     for _ in range(3):
@@ -72,11 +82,33 @@ def test_does_not_depend_on_what_was_done_first(allocation):
         pilot = sampler.plan(np.empty(0, np.int64), np.empty(0))
         some = np.union1d(generator.choice(rest, 200, replace=False), pilot)
         done = generator.permutation(np.union1d(whole, some))
-        again = stop.done(sampler.plan(done, outcome(done)), done, outcome(done), sampler)
+        now = sampler.plan(done, outcome(done))
+        again = Watch(stop, sampler).enough(now, done, outcome(done))
         assert np.array_equal(again, whole)
     # a gap before it: not yet
     gap = np.setdiff1d(planned, whole[-1:])
-    assert stop.done(planned, gap, outcome(gap), sampler) is None
+    assert Watch(stop, sampler).enough(planned, gap, outcome(gap)) is None
+
+
+@pytest.mark.parametrize("allocation", [None, *Allocation])
+def test_trial_by_trial_it_is_the_same(allocation):
+    sampling = None if allocation is None else Stratified(allocation=allocation)
+    sampler, stop = sampler_of(1500, sampling), Precision(half_width=0.04)
+    planned, values = np.empty(0, np.int64), np.empty(0)
+    for _ in range(2):
+        planned = sampler.plan(planned, values)
+        values = np.random.default_rng(3).random(planned.size)
+    whole = Watch(stop, sampler).enough(planned, planned, values)
+    assert whole is not None
+    watch = Watch(stop, sampler)
+    for size in range(1, planned.size + 1):
+        if not watch.is_due(size):
+            continue
+        found = watch.enough(planned, planned[:size], values[:size])
+        if found is not None:
+            break
+    assert size == whole.size
+    assert np.array_equal(found, whole)
 
 
 @pytest.mark.parametrize(

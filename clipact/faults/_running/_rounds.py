@@ -8,6 +8,7 @@ from clipact.faults._running._pace import Pace
 from clipact.faults._running._seen import Seen
 from clipact.faults._running._spec import Limits, Task
 from clipact.faults._sampling import Sampler
+from clipact.faults._stopping import Watch
 from clipact.faults._trial import Trial
 
 
@@ -26,6 +27,7 @@ class Course:
         self._sampler, self._limits = sampler, limits
         self._seen = Seen(sampler.metric)
         self._watched = Seen(None if limits.stop is None else limits.stop.metric)
+        self._watch = None if limits.stop is None else Watch(limits.stop, sampler)
 
     def take(self, trials: Sequence[Trial]) -> Sequence[Trial]:
         """Take finished trials in, and give those that are not beyond the one after which it was enough."""
@@ -34,10 +36,10 @@ class Course:
         for trial in trials:
             self._seen.add(trial.trial, trial.metrics)
             self._watched.add(trial.trial, trial.metrics)
-        if self._limits.stop is None:
+        if self._watch is None or not self._watch.is_due(len(self._watched)):
             return trials
         planned = self._sampler.plan(*self._seen.columns())
-        enough = self._limits.stop.done(planned, *self._watched.columns(), self._sampler)
+        enough = self._watch.enough(planned, *self._watched.columns())
         if enough is None:
             return trials
         self.finished = True

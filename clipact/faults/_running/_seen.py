@@ -23,6 +23,9 @@ class Seen:
         """Take a trial in; one that failed counts as 0, since it gave no wrong answer."""
         self._values[trial] = 0.0 if self._metric is None else metrics.get(self._metric, 0.0)
 
+    def __len__(self) -> int:
+        return len(self._values)
+
     def columns(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Trial numbers, rising, and their values."""
         trials = np.array(sorted(self._values), dtype=np.int64)

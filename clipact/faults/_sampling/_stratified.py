@@ -48,7 +48,7 @@ class Stratified(Sampling):
 
     Examples:
         >>> print(Stratified(allocation=Allocation.NEYMAN))
-        stratified by_tensor_and_bit, Neyman allocation of sdc after a pilot of 0.2
+        stratified (by_tensor_and_bit, Neyman by sdc after a pilot of 0.2)
     """
 
     by: By = by_tensor_and_bit
@@ -86,8 +86,8 @@ class Stratified(Sampling):
 
     def __str__(self) -> str:
         by = getattr(self.by, "__name__", repr(self.by))
-        rest = f" of {self.metric} after a pilot of {self.pilot:g}" if self.is_adaptive else ""
-        return f"stratified {by}, {self.allocation.value} allocation{rest}"
+        rest = f" by {self.metric} after a pilot of {self.pilot:g}" if self.is_adaptive else ""
+        return f"stratified ({by}, {self.allocation.value}{rest})"
 
 
 @final
