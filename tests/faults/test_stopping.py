@@ -156,6 +156,21 @@ def test_the_pilot_goes_by_its_own_metric():
     assert found.columns.trial.tolist() == plain.columns.trial.tolist()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ({}, {"stop": Precision()}),
+        ({"sampling": Stratified(allocation=Allocation.NEYMAN)}, {}),
+    ],
+)
+def test_a_metric_that_is_not_there_is_refused(given):
+    about, run = given
+    model = nn.Linear(4, 4)
+    campaign = Campaign(model, lambda net: 1.0, fault=ONE, target=Weights(), **about)
+    with pytest.raises(CampaignError, match="by the metric 'sdc', and the evaluation gives value"):
+        campaign.run(progress=False, **run)
+
+
 def test_a_shard_cannot_decide():
     with pytest.raises(CampaignError, match="sees only its own trials"):
         campaign().run(stop=Precision(), shard=Shard(0, 2))

@@ -1,9 +1,10 @@
 """Which trials are still to be run, in tasks."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby
 from typing import final
 
+from clipact.errors import CampaignError
 from clipact.faults._running._pace import Pace
 from clipact.faults._running._seen import Seen
 from clipact.faults._running._spec import Limits, Task
@@ -28,6 +29,21 @@ class Course:
         self._seen = Seen(sampler.metric)
         self._watched = Seen(None if limits.stop is None else limits.stop.metric)
         self._watch = None if limits.stop is None else Watch(limits.stop, sampler)
+
+    def check(self, metrics: Collection[str]) -> None:
+        """Refuse to go by a metric that the evaluation does not give.
+
+        Raises:
+            CampaignError: There is none.
+        """
+        stop = self._limits.stop
+        wanted = {"sampling=": self._sampler.metric, "stop=": None if stop is None else stop.metric}
+        for what, metric in wanted.items():
+            if metric is not None and metric not in metrics:
+                raise CampaignError(
+                    f"{what} goes by the metric {metric!r}, and the evaluation gives {', '.join(metrics)}; give it metric= with one"
+                    " of these"
+                )
 
     def take(self, trials: Sequence[Trial]) -> Sequence[Trial]:
         """Take finished trials in, and give those that are not beyond the one after which it was enough."""

@@ -88,6 +88,8 @@ class _Work:
         self._courses = [
             Course(place, sampler, limits) for place, sampler in enumerate(session.samplers)
         ]
+        for course in self._courses:
+            course.check(session.golden.metrics)
         self.done = 0
         held = ledger.result()
         for place, fault in enumerate(held.faults):
