@@ -10,7 +10,6 @@ Activations: `per_instance` puts one fault into each sample of a batch, all in o
 
 import statistics
 
-import torch
 from _injectors import RATE, convolutions, draw, share_changed, timed, weights
 from mrfi import MRFI, EasyConfig
 from torch import nn
@@ -84,8 +83,3 @@ def activation(model, images):
         return statistics.mean(found)
 
     return run
-
-
-def restored(model, before):
-    """Whether the weights are those from before (it is up to the user)."""
-    return all(torch.equal(a, b) for a, b in zip(weights(model), before, strict=True))
