@@ -32,7 +32,7 @@ class Load:
     """
 
     structure: Structure
-    seconds: Sequence[float]
+    seconds: tuple[float, ...]
     causes: Mapping[Cause, float]
 
 
