@@ -23,12 +23,10 @@ def campaign():
     return faults.Campaign(model, lambda net: float(net[0].weight.sum()), fault=flips, target=faults.Weights())
 
 
-
-
-def stratified():
+def exhaustive():
     return faults.Campaign(
-        model, lambda net: {"sdc": float(net[0].weight.sum() > 0)}, fault=faults.BitFlip(count=1), target=faults.Weights(),
-        trials=200, sampling=faults.Stratified(),
+        model, lambda net: {"sdc": float(net[0].weight.sum() > 0)}, fault=faults.BitFlip(count=1, bits=[30]),
+        target=faults.Weights(), trials=1500, sampling=faults.Exhaustive(),
     )
 
 
@@ -107,8 +105,8 @@ def test_a_campaign_is_tried(study, capsys):
 
 
 def test_a_campaign_that_needs_many_trials_is_tried_as_it_is(study, capsys):
-    assert main(["plan", "--model", f"{study}:stratified", "--probe", "60"]) == 0
-    assert cells(capsys.readouterr().out, "BitFlip(count=1)")[0] == "200"
+    assert main(["plan", "--model", f"{study}:exhaustive", "--probe", "60"]) == 0
+    assert cells(capsys.readouterr().out, "BitFlip(count=1, bits=(30,))")[0] == "1,500"
 
 
 def test_a_model_of_torchvision(capsys):

@@ -170,6 +170,7 @@ def test_values_that_are_missing_do_not_stop_the_allocation():
     design = Design(np.array([500, 500]), np.arange(2), 0, 100, 0.2)
     pilot = design.first_trials()
     values = np.full(pilot.size, np.nan)
+    assert np.bincount(design.later_trials(pilot, values) % 2).tolist() == [40, 40]
     values[::2] = 1.0
     assert design.later_trials(pilot, values).size == 80
 

@@ -53,7 +53,7 @@ class Design:
         self.sizes = np.array([int(sizes[group].sum()) for group in self._groups])
         self.weights: Numbers = self.sizes / self.sizes.sum()
         self.families = np.array([int(families[group[0]]) for group in self._groups])
-        self.first = apportion(early, self.weights, self._limits(LEAST), self.sizes)
+        self.first = apportion(early, self.weights, np.minimum(self.sizes, LEAST), self.sizes)
         self._later = trials - int(self.first.sum()) if pilot else 0
 
     def first_trials(self) -> Integers:
@@ -72,16 +72,18 @@ class Design:
             values: Of each, the metric; those that are not finite are left out.
         """
         known = np.isfinite(values)
-        strata, values = self.stratum[trials[known] % self.cells], values[known]
-        if self._later <= 0 or not values.size:
-            return np.empty(0, dtype=np.int64)
-        found = moments(strata, values, self.sizes.size)
+        weights = self._later_weights(trials[known], values[known])
+        left = self.sizes - self.first
+        later = apportion(self._later, weights, np.minimum(left, LEAST), left)
+        return self._trials(self.first, self.first + later)
+
+    def _later_weights(self, trials: Integers, values: Numbers) -> Numbers:
+        if not values.size:
+            return self.weights
+        found = moments(self.stratum[trials % self.cells], values, self.sizes.size)
         shares = are_shares(values)
         variances = smoothed_variances(found, self.families, _PRIOR, shares=shares)
-        weights = neyman_weights(self.weights, np.sqrt(variances))
-        left = self.sizes - self.first
-        later = apportion(self._later, weights, np.minimum(self._limits(LEAST), left), left)
-        return self._trials(self.first, self.first + later)
+        return neyman_weights(self.weights, np.sqrt(variances))
 
     def is_first(self, trials: Integers) -> npt.NDArray[np.bool_]:
         """Which of some trials are the pilot's; without a pilot, all."""
@@ -92,9 +94,6 @@ class Design:
     @cached_property
     def _first_of_cells(self) -> Integers:
         return np.bincount(self._first_trials % self.cells, minlength=self.cells)
-
-    def _limits(self, least: int) -> Integers:
-        return np.minimum(self.sizes, least)
 
     def _trials(self, start: Integers, stop: Integers) -> Integers:
         """The draws of each stratum from one to before another, a tenth of each stratum at a time, by number."""
