@@ -108,6 +108,9 @@ def _unreplaced(
 
 
 def _replaced(model: nn.Module, target: Target, tensors: Sequence[TargetTensor]) -> str | None:
+    held = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+    if held.issuperset(item.identity for item in tensors):
+        return None
     try:
         now = {item.identity for item in target.tensors(model)}
     except ClipactError:

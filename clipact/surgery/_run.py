@@ -22,13 +22,15 @@ def evaluating(model: nn.Module) -> Generator[None]:
     """Eval mode without gradients inside; afterwards every module has its own mode again, also after an exception."""
     modes = [(module, module.training) for module in model.modules()]
     try:
-        for module, _ in modes:
-            module.training = False
+        for module, training in modes:
+            if training:
+                module.training = False
         with torch.no_grad():
             yield
     finally:
         for module, training in modes:
-            module.training = training
+            if module.training != training:
+                module.training = training
 
 
 def run_once(model: nn.Module, example: Example) -> Any:
