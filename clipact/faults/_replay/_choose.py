@@ -32,7 +32,7 @@ class Load:
     """
 
     structure: Structure
-    seconds: tuple[float, ...]
+    seconds: Sequence[float]
     causes: Mapping[Cause, float]
 
 

@@ -8,11 +8,10 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from clipact.faults._replay._arguments import Arguments
-from clipact.faults._replay._batch import Batch, select
 from clipact.faults._replay._kernel import Kernel
 from clipact.faults._replay._structure import Structure
 from clipact.faults._replay._trace import Output, TensorSpec
-from clipact.faults._replay._values import alike
+from clipact.faults._replay._values import bits, is_constant, is_plain, same_constant
 
 __all__ = ["Golden", "Loan", "Place", "Scratch", "flat", "version"]
 
@@ -46,7 +45,6 @@ class Golden:
         around: The modes it ran in.
         values: Storages as they are at its end, in one piece; of some.
         kernels: Of calls of layers that can compute rows by themselves, how.
-        batch: Where samples are in its values, if they can be computed by themselves.
 
     Attributes:
         versions: Of each value, how often it was changed in place before.
@@ -60,10 +58,9 @@ class Golden:
         around: tuple[Any, ...],
         values: Mapping[Place, Tensor],
         kernels: Mapping[int, Kernel],
-        batch: Batch | None,
     ) -> None:
         self.structure, self.arguments, self.around = structure, arguments, around
-        self.kernels, self.batch = kernels, batch
+        self.kernels = kernels
         self.values = dict(values)
         self.versions = {place: version(value) for place, value in self.values.items()}
         self.kept = frozenset(storage for storage, _ in self.values)
@@ -79,11 +76,6 @@ class Golden:
         sizes = self.structure.trace.nbytes
         return self.arguments.nbytes + sum(sizes[storage] for storage in self.kept)
 
-    def tensor(self, spec: TensorSpec) -> Tensor:
-        """A golden tensor that is kept."""
-        value = self.values[spec.storage, spec.dtype]
-        return value.as_strided(spec.size, spec.stride, spec.offset)
-
     def equals(self, number: int, value: Any) -> bool:
         """Whether a call has returned what it did in the golden run, to the last bit; never if that is not kept."""
         output = _output(self.structure, number)
@@ -93,7 +85,19 @@ class Golden:
         return spec == output.spec and all(map(self._same, output.leaves, leaves))
 
     def _same(self, golden: Any, now: Any) -> bool:
-        return alike(self.tensor(golden) if isinstance(golden, TensorSpec) else golden, now)
+        if not isinstance(golden, TensorSpec):
+            return is_constant(now) and same_constant(golden, now)
+        value = self.values[golden.storage, golden.dtype]
+        return (
+            is_plain(now)
+            and now.dtype is golden.dtype
+            and now.device == value.device
+            and tuple(now.shape) == golden.size
+            and tuple(now.stride()) == golden.stride
+            and torch.equal(
+                bits(value.as_strided(golden.size, golden.stride, golden.offset)), bits(now)
+            )
+        )
 
 
 @final
@@ -104,17 +108,10 @@ class Loan:
         golden: Whose.
         copied: Storages that others may change, and get copies of.
         scratch: For what nobody reads.
-        rows: The samples that there are; None for all.
     """
 
-    def __init__(
-        self,
-        golden: Golden,
-        copied: frozenset[int],
-        scratch: Scratch,
-        rows: Tensor | None = None,
-    ) -> None:
-        self._golden, self._copied, self._scratch, self._rows = golden, copied, scratch, rows
+    def __init__(self, golden: Golden, copied: frozenset[int], scratch: Scratch) -> None:
+        self._golden, self._copied, self._scratch = golden, copied, scratch
         self._copies: dict[Place, Tensor] = {}
         self._lent: dict[Place, Tensor] = {}
 
@@ -124,12 +121,7 @@ class Loan:
         leaves = [
             self._tensor(leaf) if isinstance(leaf, TensorSpec) else leaf for leaf in output.leaves
         ]
-        value = pytree.tree_unflatten(leaves, output.spec)
-        batch = self._golden.batch
-        if self._rows is None or batch is None:
-            return value
-        axes, rows = iter(batch.axes[number]), self._rows
-        return pytree.tree_map_only(Tensor, lambda t: select(t, next(axes), rows), value)
+        return pytree.tree_unflatten(leaves, output.spec)
 
     def intact(self) -> bool:
         """Whether nobody has changed what was handed out."""

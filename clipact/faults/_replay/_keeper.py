@@ -9,11 +9,9 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from clipact.faults._replay._arguments import Given
-from clipact.faults._replay._batch import Batch, may_split
 from clipact.faults._replay._golden import Golden, Place, flat, version
 from clipact.faults._replay._kernel import Kernel, find_kernel
 from clipact.faults._replay._observer import Observed
-from clipact.faults._replay._probe import Probe
 from clipact.faults._replay._structure import Structure
 from clipact.faults._replay._surroundings import surroundings
 from clipact.faults._replay._trace import NOWHERE, TensorSpec
@@ -38,7 +36,6 @@ class Keeper:
         wishes: The forwards to come.
         modules: The visible modules, by path.
         targets: Of tensors that are targets, by ``id``, their numbers.
-        samples: Find out where samples are.
 
     Attributes:
         goldens: Of each forward what was kept.
@@ -51,8 +48,6 @@ class Keeper:
         wishes: Sequence[Wish],
         modules: Mapping[str, nn.Module],
         targets: Mapping[int, int],
-        *,
-        samples: bool,
     ) -> None:
         self.goldens: list[Golden] = []
         self.checksums: list[tuple[tuple[int, ...], ...]] = []
@@ -64,17 +59,12 @@ class Keeper:
         self._values: dict[Place, Tensor] = {}
         self._sums: list[list[Tensor]] = []
         self._kernels: dict[int, Kernel] = {}
-        self._samples = samples
-        self._probe: Probe | None = None
-        self._batches: dict[int, Batch | None] = {}
         self._known: dict[int, dict[int, Kernel | None]] = {}  # alike for forwards that are alike
 
     def __call__(
         self, path: str, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """See :class:`Actor`."""
-        if self._probe is not None:
-            return self._probe.call(path, forward, (args, kwargs))
         if self.problem:
             return forward(*args, **kwargs)
         if self._wish is None:
@@ -98,10 +88,7 @@ class Keeper:
         self._next, self._values, self._kernels = 0, {}, {}
         self._sums = [[] for _ in wish.structure.calls]
         try:
-            value = self._call(wish, path, forward, given)
-            if self._samples and id(wish.structure) not in self._batches:
-                self._batches[id(wish.structure)] = self._find_batch(wish, forward, given, value)
-            return value
+            return self._call(wish, path, forward, given)
         finally:
             self._wish = None
             if self._next != len(wish.structure.calls):
@@ -116,23 +103,9 @@ class Keeper:
                 for place, value in self._values.items()
             }
         seen = wish.seen
-        batch = self._batches.get(id(wish.structure))
-        self.goldens.append(
-            Golden(wish.structure, seen.arguments, seen.around, values, self._kernels, batch)
-        )
+        golden = Golden(wish.structure, seen.arguments, seen.around, values, self._kernels)
+        self.goldens.append(golden)
         self.checksums.append(tuple(tuple(map(int, sums)) for sums in self._sums))
-
-    def _find_batch(
-        self, wish: Wish, forward: Callable[..., Any], given: Given, value: Any
-    ) -> Batch | None:
-        """Where samples are in the values of a forward, from one of two samples."""
-        if not may_split(wish.structure) or self.problem:
-            return None
-        self._probe = Probe(wish.structure)
-        try:
-            return self._probe.run(forward, given, value)
-        finally:
-            self._probe = None
 
     def _call(self, wish: Wish, path: str, forward: Callable[..., Any], given: Given) -> Any:
         number, self._next = self._next, self._next + 1

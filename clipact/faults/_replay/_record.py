@@ -21,7 +21,7 @@ _LEAST: Final = 0.03
 """Share of time to be saved below which recording does not pay."""
 
 
-def record(  # noqa: PLR0913 - all but the first three by keyword
+def record(
     model: nn.Module,
     run: Callable[[], object],
     tensors: Sequence[TargetTensor],
@@ -29,7 +29,6 @@ def record(  # noqa: PLR0913 - all but the first three by keyword
     weights: Mapping[Cause, float],
     hits: float = 1.0,
     budget: int = 2**30,
-    samples: bool = False,
 ) -> Recording:
     """Run the golden run twice or three times, and keep what trials can begin with.
 
@@ -40,8 +39,6 @@ def record(  # noqa: PLR0913 - all but the first three by keyword
         weights: How often each cause occurs, relative to the others: bits of a tensor, words of an output.
         hits: Faults of a trial, on average.
         budget: Bytes for golden values.
-        samples: Let samples that differ go on by themselves. Not every machine computes some samples as it does all together,
-            so the first such trials are also run in full, and every one has a sample that does not differ as a witness.
 
     Returns:
         A recording; with a ``reason`` where nothing can be replayed, or nothing would be saved.
@@ -59,8 +56,7 @@ def record(  # noqa: PLR0913 - all but the first three by keyword
         return _nothing(f"only {best:.1%} of a trial could be skipped")
     kept = choose(loads, budget - sum(seen.arguments.nbytes for seen in observer.forwards))
     wishes = list(map(Wish, observer.forwards, (load.structure for load in loads), kept))
-    targets = {id(item.tensor): number for number, item in enumerate(tensors)}
-    keeper = _keep(wishes, modules, targets, run, samples=samples)
+    keeper = _keep(wishes, modules, {id(item.tensor): n for n, item in enumerate(tensors)}, run)
     if isinstance(keeper, str):
         return _nothing(f"the golden run does not repeat: {keeper}")
     return Recording(modules, keeper.goldens, loads, saving(loads, kept))
@@ -100,14 +96,12 @@ def _keep(
     modules: Mapping[str, nn.Module],
     targets: Mapping[int, int],
     run: Callable[[], object],
-    *,
-    samples: bool,
 ) -> Keeper | str:
     """Keep what is wished for; or what differs between one golden run and the next."""
     expected: list[Any] = [wish.seen.checksums for wish in wishes]
     different = ""
     for _ in range(2):  # watching can change how torch computes: then two runs that nobody watches
-        keeper = Keeper(wishes, modules, targets, samples=samples)
+        keeper = Keeper(wishes, modules, targets)
         raised = _raised(run, modules, keeper)
         keeper.finish()
         if problem := keeper.problem or raised:

@@ -7,14 +7,12 @@ from typing import Final, final
 
 from torch import nn
 
-from clipact.faults._replay._attempt import Tools
 from clipact.faults._replay._choose import Load, cost
 from clipact.faults._replay._dirt import Cause
 from clipact.faults._replay._golden import Golden, Scratch
 from clipact.faults._replay._plan import Plan, make_plan
 from clipact.faults._replay._replay import Replay, Step
 from clipact.faults._replay._standins import standing_in
-from clipact.faults._replay._trust import Trust
 
 __all__ = ["Recording"]
 
@@ -47,15 +45,9 @@ class Recording:
         self.nbytes = sum(golden.nbytes for golden in goldens)
         self._modules, self._goldens, self._loads = modules, goldens, loads
         self._scratch = Scratch()
-        self._trust = Trust()
         kinds = {(id(g.structure), g.kept): place for place, g in enumerate(goldens)}
         self._kinds = [kinds[id(g.structure), g.kept] for g in goldens]
         self._plans = lru_cache(maxsize=1024)(self._plan)
-
-    @property
-    def distrust(self) -> str | None:
-        """Why samples no longer go on by themselves; None if they do, or never did."""
-        return self._trust.problem
 
     @contextmanager
     def replaying(
@@ -80,7 +72,7 @@ class Recording:
         steps = self._steps(Cause(frozenset(tensors), frozenset(calls)))
         visited = {path for step in steps if step.plan for path in step.plan.visited}
         few = {tensor: frozenset(places) for tensor, places in (rows or {}).items()}
-        replay = Replay(steps, self._modules, Tools(self._scratch, few, self._trust))
+        replay = Replay(steps, self._modules, self._scratch, few)
         try:
             with standing_in([(p, self._modules[p]) for p in sorted(visited)], replay):
                 yield replay
@@ -97,10 +89,7 @@ class Recording:
         few = len(cause.tensors) + len(cause.calls) <= _FEW
         if not any(plan and (few or saving > _LEAST) for plan, saving in planned):
             return []
-        return [
-            Step(golden, plan, load.seconds)
-            for golden, load, (plan, _) in zip(self._goldens, self._loads, planned, strict=True)
-        ]
+        return [Step(g, plan) for g, (plan, _) in zip(self._goldens, planned, strict=True)]
 
     def _plan(self, kind: int, cause: Cause) -> tuple[Plan | None, float]:
         """What to do at forwards of one kind, and the share of time that it saves."""

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple, final
 from torch import nn
 
 from clipact.faults._replay._arguments import Given
-from clipact.faults._replay._attempt import Attempt, Tools
 from clipact.faults._replay._attributes import Stillness
-from clipact.faults._replay._golden import Golden
-from clipact.faults._replay._pass import Pass
+from clipact.faults._replay._golden import Golden, Loan, Scratch
 from clipact.faults._replay._plan import Plan
+from clipact.faults._replay._structure import NEVER
 from clipact.faults._replay._surroundings import surroundings
 from clipact.faults._replay._trace import NOWHERE
 
@@ -24,43 +23,68 @@ class Step(NamedTuple):
     Attributes:
         golden: The golden run of it.
         plan: None where it must run in full.
-        seconds: Of each of its calls, without those that it made.
     """
 
     golden: Golden
     plan: Plan | None
-    seconds: tuple[float, ...]
+
+
+class _Now(NamedTuple):
+    golden: Golden
+    plan: Plan
+    loan: Loan
+    still: Stillness | None
+
+
+class _Frame:
+    """A call that runs: which, and how many calls it has made."""
+
+    __slots__ = ("made", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number, self.made = number, 0
 
 
 @final
 class Replay:
     """One evaluation under faults, in the place of the forwards of modules.
 
+    The state is *clean* until a fault is met, and clean again when a call in which it was met has returned its golden output
+    nevertheless. While it is clean, what the plan says to skip is skipped; otherwise everything runs.
+
     Args:
         steps: The forwards to come.
         modules: Visible modules, by path.
-        tools: What the forwards share.
+        scratch: For values that nobody reads.
+        rows: Of tensors with faults in few rows only, which.
 
     Attributes:
         diverged: What differed from the golden run though no fault explains it; None if nothing.
         valid: Whether the evaluation saw what it would have seen without golden values. If not, it must be repeated in full.
+        skipped: Number of calls that were replaced by golden outputs.
+        masked: Number of calls that met faults and returned their golden outputs all the same.
         spoilt: Whether golden values were overwritten, so that no more trials may be replayed.
-        narrowed: Number of forwards that went on with fewer samples.
     """
 
     def __init__(
-        self, steps: Sequence[Step], modules: Mapping[str, nn.Module], tools: Tools
+        self,
+        steps: Sequence[Step],
+        modules: Mapping[str, nn.Module],
+        scratch: Scratch,
+        rows: Mapping[int, frozenset[int]],
     ) -> None:
         self.diverged: str | None = None
         self.valid = True
         self.spoilt = False
-        self.narrowed = 0
-        self._steps, self._modules, self._tools = steps, modules, tools
+        self.skipped = self.masked = 0
+        self._steps, self._modules, self._scratch = steps, modules, scratch
+        self._rows = rows
         self._thread = threading.get_ident()
         self._next = 0
-        self._faulty = self._stopped = self._plain = False
-        self._attempt: Attempt | None = None
-        self._passes: list[Pass] = []
+        self._faulty = self._dirty = self._stopped = False
+        self._frames: list[_Frame] = []
+        self._now: _Now | None = None
+        self._loans: list[Loan] = []
 
     @property
     def golden(self) -> bool:
@@ -68,72 +92,53 @@ class Replay:
         complete = 0 < self._next == len(self._steps)
         return complete and self.valid and not (self._faulty or self.diverged)
 
-    @property
-    def skipped(self) -> int:
-        """Number of calls that were replaced by golden outputs."""
-        return sum(each.skipped for each in self._passes)
-
-    @property
-    def masked(self) -> int:
-        """Number of calls that met faults and returned their golden outputs all the same."""
-        return sum(each.masked for each in self._passes)
-
     def __call__(
         self, path: str, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """See :class:`Actor`."""
-        if self._stopped or self._plain or threading.get_ident() != self._thread:
+        if self._dirty or self._stopped or threading.get_ident() != self._thread:
             return forward(*args, **kwargs)
-        if self._attempt is not None:
-            return self._attempt.call(path, forward, (args, kwargs))
-        return self._whole(path, forward, (args, kwargs))
+        if self._now is None:
+            return self._whole(path, forward, (args, kwargs))
+        return self._child(self._now, path, forward, (args, kwargs))
 
     def check(self) -> None:
         """The evaluation has ended: see that golden values are still what they were."""
-        if not all(each.loan.intact() for each in self._passes):
-            self._differ("golden values were changed in place")
-            self.valid, self.spoilt = False, True
+        if not all(loan.intact() for loan in self._loans):
+            self._break("golden values were changed in place")
+            self.spoilt = True
 
     def _whole(self, path: str, forward: Callable[..., Any], given: Given) -> Any:
         """A forward that no other surrounds."""
         step = self._expected(path, given)
         if step is None or step.plan is None:
-            return self._in_full(step, forward, given)
-        still = Stillness(self._modules.values()) if step.plan.free else None
-        attempt = Attempt(step.golden, step.plan, step.seconds, still, self._tools)
-        self._attempt = attempt
+            self._dirty = True
+        else:
+            self._faulty |= step.plan.corrupted
+            loan = Loan(step.golden, step.plan.copied, self._scratch)
+            self._loans.append(loan)
+            still = Stillness(self._modules.values()) if step.plan.free else None
+            self._now = _Now(step.golden, step.plan, loan, still)
         try:
-            value = attempt.run(path, forward, given)
-        except BaseException:
-            self._stopped = True  # anything may be left half done
-            raise
+            if self._now is None:
+                return forward(*given[0], **given[1])
+            return self._step(self._now, 0, forward, given)
         finally:
-            self._attempt = None
-            self._faulty |= attempt.dirty or step.plan.corrupted
-            self._passes += attempt.passes
-        self.narrowed += attempt.narrowed
-        if attempt.broken:
-            self._differ(attempt.broken)
-            self.valid = False
-        # what faults did to the state of modules, the next forward meets
-        lasts = step.golden.structure.stateful or (still is not None and still.broken())
-        self._stopped |= attempt.broken is not None or (attempt.dirty and lasts)
-        return value
+            self._faulty |= self._dirty
+            self._stopped |= self._dirty and self._lasts(step)
+            self._dirty = False
+            self._now = None
 
-    def _in_full(self, step: Step | None, forward: Callable[..., Any], given: Given) -> Any:
-        """A forward of which nothing is known, so neither is what it leaves in modules."""
-        self._faulty = self._plain = True
-        try:
-            return forward(*given[0], **given[1])
-        finally:
-            self._plain = False
-            structure = None if step is None else step.golden.structure
-            self._stopped |= (
-                structure is None or structure.stateful or structure.last_decision != NOWHERE
-            )
+    def _lasts(self, step: Step | None) -> bool:
+        """Whether what faults did in a forward may reach the next one by way of the modules."""
+        if step is None or step.golden.structure.stateful:
+            return True
+        if self._now is None:  # not planned, so nobody looked
+            return step.golden.structure.last_decision != NOWHERE
+        return self._now.still is not None and self._now.still.broken()
 
     def _expected(self, path: str, given: Given) -> Step | None:
-        """The step to come, if this is it; without its plan where it must not be replayed."""
+        """The step to come, if this is it and it may be replayed."""
         number, self._next = self._next, self._next + 1
         step = self._steps[number] if number < len(self._steps) else None
         if step is None or step.golden.path != path:
@@ -150,5 +155,71 @@ class Replay:
             return step._replace(plan=None)
         return step
 
+    def _child(self, now: _Now, path: str, forward: Callable[..., Any], given: Given) -> Any:
+        frame = self._frames[-1]
+        place = frame.made
+        frame.made += 1
+        if place >= now.plan.dirty[frame.number]:
+            self._dirty = True
+            return forward(*given[0], **given[1])
+        calls = now.golden.structure.calls
+        children = calls[frame.number].children
+        if place >= len(children) or calls[children[place]].path != path:
+            self._break(f"{path} was called out of turn")
+            return forward(*given[0], **given[1])
+        return self._step(now, children[place], forward, given)
+
+    def _step(self, now: _Now, number: int, forward: Callable[..., Any], given: Given) -> Any:
+        if now.plan.skip[number]:
+            self.skipped += 1
+            return now.loan.output(number)
+        redone = self._redo(now, number, given)
+        if redone is not None:
+            return redone
+        frame = _Frame(number)
+        self._frames.append(frame)
+        try:
+            value = forward(*given[0], **given[1])
+        except BaseException:
+            self._dirty = self._stopped = True  # it may have left anything half done
+            raise
+        finally:
+            self._frames.pop()
+        self._leave(now, frame, value)
+        return value
+
+    def _redo(self, now: _Now, number: int, given: Given) -> Any:
+        """What a layer with faults in few rows returns, without computing the others; None if that cannot be."""
+        kernel = now.golden.kernels.get(number)
+        hit = now.golden.structure.read[number] & now.plan.tensors
+        if kernel is None or not hit or not hit <= kernel.tensors & self._rows.keys():
+            return None
+        golden = now.loan.output(number)
+        value = kernel.redo(given, golden, frozenset().union(*(self._rows[t] for t in hit)))
+        if value is golden:
+            self.masked += 1
+        elif value is not None:
+            self._dirty = True
+        return value
+
+    def _leave(self, now: _Now, frame: _Frame, value: Any) -> None:
+        structure, number = now.golden.structure, frame.number
+        if not self._dirty and now.plan.dirty[number] == NEVER:
+            if frame.made != len(structure.calls[number].children):
+                self._break(f"{structure.calls[number].path or 'the model'} returned early")
+            return
+        self._dirty = (
+            self._stopped
+            or not structure.comparable[number]
+            or not now.golden.equals(number, value)
+            or (now.still is not None and now.still.broken())
+        )
+        self.masked += not self._dirty
+
     def _differ(self, what: str) -> None:
         self.diverged = self.diverged or what
+
+    def _break(self, what: str) -> None:
+        """The code took another course, after golden values were handed out."""
+        self._differ(what)
+        self.valid, self._dirty, self._stopped = False, True, True

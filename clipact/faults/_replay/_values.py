@@ -65,22 +65,6 @@ def bits(tensor: Tensor) -> Tensor:
     return tensor.detach().view(_WORDS[tensor.element_size()])
 
 
-def alike(one: Any, other: Any) -> bool:
-    """Whether two nested values of plain tensors and constants are the same to the last bit."""
-    left, spec = pytree.tree_flatten(one)
-    right, other_spec = pytree.tree_flatten(other)
-    return spec == other_spec and all(map(_alike, left, right))
-
-
-def _alike(one: Any, other: Any) -> bool:
-    if is_plain(one) and is_plain(other):
-        layout = one.dtype, one.device, one.shape, one.stride()
-        if layout != (other.dtype, other.device, other.shape, other.stride()):
-            return False
-        return torch.equal(bits(one), bits(other))
-    return is_constant(one) and is_constant(other) and same_constant(one, other)
-
-
 def checksum(tensor: Tensor) -> Tensor:
     """The sum of a plain tensor's words, on its device; it wraps around."""
     words = bits(tensor).contiguous().view(-1)

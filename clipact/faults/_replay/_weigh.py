@@ -38,10 +38,10 @@ def _load(forwards: Sequence[Observed], weights: Mapping[Cause, float], hits: fl
     structure = Structure(forwards[0].trace)
     times = zip(*(seen.seconds for seen in forwards), strict=True)
     mean = [sum(each) / len(each) for each in times]
-    own = tuple(
+    own = [
         max(mean[number] - sum(mean[child] for child in call.children), 0.0)
         for number, call in enumerate(structure.calls)
-    )
+    ]
     return Load(structure, own, first_hits(structure, weights, hits))
 
 
