@@ -81,7 +81,7 @@ def test_it_ends_when_the_mean_is_known_well_enough(study, tmp_path, capsys):
     store = tmp_path / "run.sqlite"
     command = ["run", f"{study}:make", "--store", str(store), "--trials", "400", "--no-progress"]
     assert main([*command, "--margin", "0.2", "--metric", "accuracy"]) == 0
-    assert rows(store)[0] == [*range(100)]
+    assert rows(store)[0] == [*range(150)]
     assert main([*command, "--margin", "0.2", "--shard", "0/2"]) == 2
     assert "shard" in capsys.readouterr().err
 

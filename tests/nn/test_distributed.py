@@ -44,6 +44,7 @@ def _train_replicated(rank: int, port: int, results: str) -> None:
     model = torch.nn.parallel.DistributedDataParallel(layer)
     model(activation()[rank : rank + 1]).square().mean().backward()
     torch.save(layer.threshold.grad, f"{results}/{rank}.pt")
+    torch.distributed.barrier()  # a process that ends while the other still talks to it is aborted
     torch.distributed.destroy_process_group()
 
 
@@ -61,6 +62,7 @@ def _train_sharded(rank: int, port: int, results: str) -> None:
     optimizer.step()
     values = {name: whole(p.detach()) for name, p in model.named_parameters()}
     torch.save((gradients, values), f"{results}/{rank}.pt")
+    torch.distributed.barrier()  # a process that ends while the other still talks to it is aborted
     torch.distributed.destroy_process_group()
 
 
