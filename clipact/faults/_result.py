@@ -42,6 +42,7 @@ class Result:
         sampling: How trials were chosen, in words.
         lifetime: How long a fault stays, in words.
         columns: The trials as arrays.
+        tensors: Names of what faults could fall on, in the model's order; empty if not known.
         estimators: Of the fault models whose trials do not all count alike, what makes an estimate of them.
     """
 
@@ -56,6 +57,7 @@ class Result:
     columns: Columns
     sampling: str = "uniform"
     lifetime: str = "static"
+    tensors: tuple[str, ...] = ()
     estimators: Mapping[FaultModel, Estimator] = field(default_factory=dict[FaultModel, Estimator])
 
     @classmethod

@@ -1,6 +1,7 @@
 """Trials with one fault each: which bit of which tensor was hit, and whether it mattered."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ def single_faults(result: Result, metric: str, tolerance: float = 0.0) -> Single
     place = np.flatnonzero(alone[kept.row])
     if not place.size:
         raise CampaignError(_nothing(result))
-    names, tensor = _in_order(kept.texts, kept.tensor[place])
+    names, tensor = _in_order(kept.texts, kept.tensor[place], result.tensors)
     row, bit = kept.row[place], kept.bit[place]
     before, after, values = kept.before[place], kept.after[place], result.values(metric)[row]
     return Singles(
@@ -58,10 +59,16 @@ def _weights(result: Result, trials: Integers, cells: Integers) -> Numbers | Non
     return None if estimator is None else trial_weights(estimator, trials, cells)
 
 
-def _in_order(texts: npt.NDArray[np.object_], codes: Integers) -> tuple[tuple[str, ...], Integers]:
-    """Names in the model's order, and places among them."""
+def _in_order(
+    texts: npt.NDArray[np.object_], codes: Integers, tensors: Sequence[str]
+) -> tuple[tuple[str, ...], Integers]:
+    """Names in the model's order, where that is known, else in natural order, and places among them."""
     used = np.unique(codes)
-    names = sorted((str(texts[code]) for code in used.tolist()), key=_natural)
+    known = {name: place for place, name in enumerate(tensors)}
+    names = sorted(
+        (str(texts[code]) for code in used.tolist()),
+        key=lambda name: (known.get(name, len(known)), _natural(name)),
+    )
     places = {name: place for place, name in enumerate(names)}
     to_place = np.zeros(texts.size, dtype=np.int64)
     to_place[used] = [places[str(texts[code])] for code in used.tolist()]

@@ -212,3 +212,9 @@ def test_a_stateless_module_is_left_alone(model, loader):
     keys = {name: set(vars(module)) for name, module in model.named_modules()}
     campaign(model, loader).run(progress=False)
     assert {name: set(vars(module)) for name, module in model.named_modules()} == keys
+
+
+def test_a_result_names_the_tensors_in_the_models_order(model, loader, tmp_path):
+    result = campaign(model, loader).run(store=tmp_path / "run.sqlite", progress=False)
+    assert result.tensors == ("0.weight", "1.weight", "4.weight")
+    assert Store.read(tmp_path / "run.sqlite").tensors == result.tensors

@@ -31,6 +31,7 @@ def identity(model: nn.Module, session: Session, spec: Spec) -> Identity:
         dtype=", ".join(sorted(dtypes)),
         lifetime=lifetime,
         sampling=str(spec.sampling),
+        tensors=tuple(space.name for space in surface.spaces),
         estimators=tuple(_estimators(session)),
     )
 

@@ -11,12 +11,20 @@ _SHOWN = ("accuracy", "sdc")
 
 @final
 class Sight:
-    """Feeds a progress bar with estimates so far."""
+    """Feeds a progress bar, with estimates so far.
 
-    def __init__(self, progress: Progress, golden: Mapping[str, float]) -> None:
+    Args:
+        progress: The bar.
+        golden: Metrics of the golden run.
+        alike: Whether all trials count alike; else their mean is no estimate, and is not shown.
+    """
+
+    def __init__(
+        self, progress: Progress, golden: Mapping[str, float], *, alike: bool = True
+    ) -> None:
         names = [name for name in _SHOWN if name in golden] or list(golden)[:2]
         self._progress = progress
-        self._means = {name: RunningMean() for name in names}
+        self._means = {name: RunningMean() for name in names if alike}
         self._trials = self._replayed = self._failed = 0
 
     def advance(self, outcome: Outcome) -> None:

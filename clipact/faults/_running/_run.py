@@ -104,7 +104,8 @@ class _Work:
     def run(self, crew: Executor, job: LocalJob | ShippedJob, *, show: bool) -> None:
         """Round by round, until nothing is wanted."""
         with Progress("trials", self.total, show, self.done) as progress:
-            sight = Sight(progress, self._session.golden.metrics)
+            alike = all(sampler.estimator is None for sampler in self._session.samplers)
+            sight = Sight(progress, self._session.golden.metrics, alike=alike)
             while not self._expired() and self._round(crew, job, sight):
                 pass
 

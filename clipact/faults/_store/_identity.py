@@ -43,6 +43,7 @@ class Identity:
         dtype: Of the model, in words.
         lifetime: How long a fault stays, in words.
         sampling: How trials are chosen, in words.
+        tensors: Names of what faults may fall on, in the model's order.
         estimators: What weighs the trials of each fault model; empty if all count alike.
         clipact: Version of clipact.
         torch: Version of torch.
@@ -60,6 +61,7 @@ class Identity:
     dtype: str
     lifetime: str = "static"
     sampling: str = "uniform"
+    tensors: tuple[str, ...] = ()
     estimators: tuple[Estimator, ...] = ()
     clipact: str = __version__
     torch: str = field(default_factory=lambda: str(torch.__version__))
@@ -83,6 +85,7 @@ def to_json(identity: Identity) -> dict[str, str]:
     plain |= {name: int(getattr(identity, name)) for name in ("seed", "trials", "population")}
     plain["faults"] = [write(fault) for fault in identity.faults]
     plain["format"] = write(identity.format)
+    plain["tensors"] = list(identity.tensors)
     plain["estimators"] = [write(estimator) for estimator in identity.estimators]
     plain["golden"] = {name: write(float(value)) for name, value in identity.golden.items()}
     return {name: json.dumps(value, allow_nan=False) for name, value in plain.items()}
@@ -93,6 +96,7 @@ def from_json(held: Mapping[str, str]) -> Identity:
     plain: dict[str, Any] = {name: json.loads(text) for name, text in held.items()}
     plain["faults"] = tuple(map(read_fault_model, plain["faults"]))
     plain["format"] = read_format(plain["format"])
+    plain["tensors"] = tuple(plain.get("tensors", ()))
     plain["estimators"] = tuple(map(read_estimator, plain["estimators"]))
     plain["golden"] = {name: float(show(value)) for name, value in plain["golden"].items()}
     return Identity(**plain)

@@ -34,6 +34,7 @@ def result_of(connection: sqlite3.Connection, identity: Identity) -> Result:
         columns=_columns(connection, list(identity.golden)),
         sampling=identity.sampling,
         lifetime=identity.lifetime,
+        tensors=identity.tensors,
         estimators=estimators,
     )
 
