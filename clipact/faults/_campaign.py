@@ -137,8 +137,9 @@ class Campaign:
             progress: Show how it is getting on.
             replay: Take the shortcuts that are exact: run only what faults reach, and take the rest from the golden run.
                 False runs every inference in full.
-            verify: Share of the replayed trials that are run in full too and compared, every output, bit for bit; on a
-                mismatch replay is off from there on, with a warning.
+            verify: Share of the replayed trials that are run in full too and compared, every output, bit for bit, besides
+                the first two; on a mismatch replay is off from there on, with a warning. What a model leaves in global
+                variables and class attributes is not seen, and is not as in full inferences where modules are skipped.
             stop: Ends the trials of a fault model when its estimate is precise enough.
             seconds: Ends the run after so much time, with the trials that are done.
             shard: Run only this part of the trials.

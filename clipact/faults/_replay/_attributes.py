@@ -25,6 +25,9 @@ __all__ = [
 _OPAQUE: Final = (nn.Module, type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
 _SEQUENCES: Final = (list, tuple, set, frozenset, deque)
 
+_DEPTH: Final = 6
+"""How deep lists, mappings and plain objects are looked into."""
+
 _Entries = list[tuple[Any, int]]
 
 
@@ -99,18 +102,26 @@ def randomness(devices: Sequence[torch.device]) -> tuple[Any, ...]:
 
 def _entries(module: nn.Module) -> _Entries:
     found: _Entries = []
+    met: set[int] = set()
     for name, value in module.__dict__.items():
         if name != "forward":
             found.append((name, 0))
-            found.extend(_expanded(value))
+            found.extend(_expanded(value, met, _DEPTH))
     return found
 
 
-def _expanded(value: Any) -> Iterator[tuple[Any, int]]:
-    """The value, and what it holds."""
+def _expanded(value: Any, met: set[int], depth: int) -> Iterator[tuple[Any, int]]:
+    """The value, and what it holds, each object once."""
     yield value, _version(value)
-    for part in _held(value):
-        yield part, _version(part)
+    if is_constant(value) or isinstance(value, Tensor) or id(value) in met:
+        return
+    met.add(id(value))
+    state = _random_state(value)
+    if state is not None:
+        yield state, 0
+    elif depth:
+        for part in _held(value):
+            yield from _expanded(part, met, depth - 1)
 
 
 def _held(value: Any) -> Iterator[Any]:
@@ -120,8 +131,20 @@ def _held(value: Any) -> Iterator[Any]:
             yield part
     elif isinstance(value, _SEQUENCES):
         yield from cast("Iterable[Any]", value)
-    elif not isinstance(value, (*_OPAQUE, Tensor)) and hasattr(value, "__dict__"):
+    elif not isinstance(value, _OPAQUE) and hasattr(value, "__dict__"):
         yield from vars(value).values()
+
+
+def _random_state(value: Any) -> str | None:
+    """That of a generator of random numbers."""
+    if isinstance(value, torch.Generator):
+        return value.get_state().numpy().tobytes().hex()
+    if isinstance(value, random.Random):
+        return repr(value.getstate())
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.random.Generator):
+        return repr(value.bit_generator.state)
+    return None
 
 
 def _version(value: Any) -> int:

@@ -149,6 +149,7 @@ class Forward:
             uses=tuple(memory.uses),
             reads=tuple(sorted([*self._log.reads, *self._unseen()], key=lambda read: read.time)),
             decisions=tuple(self._log.decisions),
+            alive=memory.alive(),
         )
 
     def _unseen(self) -> list[Read]:

@@ -45,6 +45,10 @@ class Memory:
         self.nbytes[number] = max(self.nbytes[number], size(tensor))
         self.uses.append(Use(time, number, call, touch))
 
+    def alive(self) -> frozenset[int]:
+        """Storages that somebody still holds."""
+        return frozenset(number for number, held in enumerate(self._held) if not held.expired())
+
     def _add(self, tensor: Tensor, time: int, call: int) -> int:
         number = self._numbers[key(tensor)] = len(self.created)
         self._held.append(StorageWeakRef(tensor.untyped_storage()))

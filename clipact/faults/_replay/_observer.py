@@ -69,7 +69,6 @@ class Observer:
         self._room = room
         self._thread = threading.get_ident()
         self._devices = random_devices(modules.values())
-        self._hooked = frozenset(path for path, module in modules.items() if has_hooks(module))
         self._current: _Current | None = None
 
     def __call__(
@@ -88,9 +87,10 @@ class Observer:
         arguments, around = Arguments(given, self._room), surroundings(self._modules.values())
         self._room -= arguments.nbytes
         log = Log(self._sources, list(plain_tensors(given)))
-        always = [self._modules[path] for path in sorted(self._hooked)]
+        hooked = frozenset(path for path, module in self._modules.items() if has_hooks(module))
+        always = [self._modules[path] for path in sorted(hooked)]
         effects = Effects(self._modules, self._devices, always)
-        under = Forward(log, effects, self._hooked, self._owners)
+        under = Forward(log, effects, hooked, self._owners)
         current = self._current = _Current(log, under, Watch(log))
         try:
             with current.watch, peeking(log):

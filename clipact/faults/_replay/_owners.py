@@ -40,12 +40,14 @@ class Owners:
     def readers(self, number: int, called: AbstractSet[str]) -> AbstractSet[str]:
         """Of the modules that were called, those that may have read a target out of sight.
 
-        That is who holds it. Where it is a copy of what a module has packed, it is the innermost module that was called and
-        that it lies in.
+        That is who holds it, or has it packed, or the innermost module that was called and that this one lies in: code
+        there may have read it through a cache, which faults make it fill again.
         """
-        if number not in self._packed:
-            return self._holders[number] & called
-        path = self._packed[number]
-        while path and path not in called:
-            path = path.rpartition(".")[0]
-        return {path}
+        paths = {self._packed[number]} if number in self._packed else self._holders[number]
+        return {_innermost(path, called) for path in paths}
+
+
+def _innermost(path: str, called: AbstractSet[str]) -> str:
+    while path and path not in called:
+        path = path.rpartition(".")[0]
+    return path

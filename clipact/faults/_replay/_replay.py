@@ -96,11 +96,24 @@ class Replay:
         self, path: str, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """See :class:`Actor`."""
-        if self._dirty or self._stopped or threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread or (self._now is None and self._stopped):
             return forward(*args, **kwargs)
+        if self._dirty or self._stopped:
+            return self._freely(path, forward, (args, kwargs))
         if self._now is None:
             return self._whole(path, forward, (args, kwargs))
         return self._child(self._now, path, forward, (args, kwargs))
+
+    def _freely(self, path: str, forward: Callable[..., Any], given: Given) -> Any:
+        """A call after a fault was met."""
+        try:
+            return forward(*given[0], **given[1])
+        except BaseException:
+            if (
+                self._now is not None
+            ):  # who catches this may go on with values that nobody was to read
+                self._break(f"{path or 'the model'} raised")
+            raise
 
     def check(self) -> None:
         """The evaluation has ended: see that golden values are still what they were."""
@@ -181,7 +194,8 @@ class Replay:
         try:
             value = forward(*given[0], **given[1])
         except BaseException:
-            self._dirty = self._stopped = True  # it may have left anything half done
+            # it may have left anything half done, and whoever catches this goes on with values that nobody was to read
+            self._break(f"{now.golden.structure.calls[number].path or 'the model'} raised")
             raise
         finally:
             self._frames.pop()

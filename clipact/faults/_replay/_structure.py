@@ -32,7 +32,7 @@ class Structure:
         last_decision: When values of tensors became values of Python for the last time.
         skippable: Whether a call may be replaced by its golden output, as far as that depends on the call alone.
         comparable: Whether everything that a call did is seen from its output, as it was when the call ended.
-        escaping: Storages that the caller of the whole forward gets to see.
+        escaping: Storages that somebody may see after the forward.
         read: Of each call, the targets that its own code reads.
         stateful: Whether anything is left behind that the output does not show.
     """
@@ -43,7 +43,9 @@ class Structure:
         self.created, self.creator = np.array(trace.created), np.array(trace.creator)
         touching = [use for use in trace.uses if use.touch is not Touch.VIEW]
         self.returned = [_storages(call) for call in self.calls]
-        self.escaping = self.returned[0]
+        self.escaping = self.returned[0] | frozenset(
+            storage for storage in trace.alive if self.created[storage] != NOWHERE
+        )
         after = self.calls[0].exit + 1
         touching += [Use(after, storage, NOWHERE, Touch.READ) for storage in self.escaping]
         self.use_time, self.use_storage, self.use_call = _columns(touching)

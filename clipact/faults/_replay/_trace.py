@@ -119,6 +119,7 @@ class Trace:
         uses: By time.
         reads: By time.
         decisions: Times at which values of tensors became values of Python, on which its further course may depend.
+        alive: Storages that somebody held when it had ended: whoever got its output, a hook, an attribute, a list.
     """
 
     calls: tuple[Call, ...]
@@ -129,3 +130,4 @@ class Trace:
     uses: tuple[Use, ...]
     reads: tuple[Read, ...]
     decisions: tuple[int, ...]
+    alive: frozenset[int]

@@ -1,5 +1,6 @@
 """See every operation of torch, and what it does to its arguments."""
 
+import re
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from clipact.faults._replay._values import key, plain_tensors
 __all__ = ["Watch", "peeking"]
 
 _READING: Final = ("tolist",)
+_RAISING: Final = re.compile(r"linalg|cholesky|inverse|lu_|triangular|multinomial")
 _SHARING: Final = ("numpy", "__array__", "__dlpack__", "data_ptr")
 
 
@@ -88,7 +90,8 @@ def _signature(func: Any) -> _Signature:
         bends=bends,
         decides=bool(
             {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(func.tags)
-        ),
+        )
+        or _RAISING.search(schema.name) is not None,
         lifts=schema.name in {"aten::lift_fresh", "aten::lift"},
     )
 

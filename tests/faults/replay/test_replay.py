@@ -16,28 +16,21 @@ SIGN = 31
 
 
 class _Counted(nn.Linear):
-    """Knows how often it ran, out of sight of its attributes."""
-
-    def __init__(self, *sizes):
-        super().__init__(*sizes)
-        object.__setattr__(self, "runs", _Runs())
+    """Counts how often it ran, out of sight of its attributes."""
 
     def forward(self, x):
-        self.runs.told[-1].append(1)
+        _RAN[id(self)] = _RAN.get(id(self), 0) + 1
         return super().forward(x)
 
 
-class _Runs:
-    def __init__(self):
-        self.told = [[]]  # too deep to be seen as the module's state
+_RAN = {}
 
 
 def _runs(model):
     counts = []
     for module in model.modules():
         if isinstance(module, _Counted):
-            counts.append(len(module.runs.told[-1]))
-            module.runs.told[-1].clear()
+            counts.append(_RAN.pop(id(module), 0))
     return counts
 
 
