@@ -17,7 +17,7 @@ from clipact.faults._replay._values import key, plain_tensors
 __all__ = ["Watch", "peeking"]
 
 _READING: Final = ("tolist",)
-_RAISING: Final = re.compile(r"linalg|cholesky|inverse|lu_|triangular|multinomial")
+_RAISING: Final = re.compile(r"::_?(linalg|cholesky|inverse|lu_|triangular|multinomial)")
 _SHARING: Final = ("numpy", "__array__", "__dlpack__", "data_ptr")
 
 
