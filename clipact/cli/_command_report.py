@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from clipact.faults import Store  # noqa: PLC0415 - slow imports wait until arguments are understood
     from clipact.report import campaign_page  # noqa: PLC0415 - as above
 
-    paths: list[Path] = arguments.stores
+    paths: list[Path] = list({path.resolve(): path for path in arguments.stores}.values())
     results = {name: Store.read(path) for name, path in zip(names(paths), paths, strict=True)}
     page = campaign_page(
         next(iter(results.values())) if len(results) == 1 else results,

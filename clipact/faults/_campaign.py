@@ -15,6 +15,7 @@ from clipact.faults._models import FaultModel
 from clipact.faults._requests import (
     check_expected,
     check_kind,
+    check_number,
     check_request,
     check_trials,
     several,
@@ -97,6 +98,12 @@ class Campaign:
         check_seed(seed, trials)
         check_kind("lifetime", lifetime, Lifetime, "faults.Lifetime.STATIC")
         check_kind("sampling", sampling, Sampling, "faults.Stratified()")
+        check_kind("per_sample", per_sample, bool, "True or False")
+        if not isinstance(evaluation, Evaluation) and not callable(evaluation):
+            raise FaultError(
+                f"evaluation={evaluation!r} is a {type(evaluation).__name__}; give faults.Classification(loader), or a function"
+                " evaluate(model)"
+            )
         self._model = model
         self._evaluation = (
             evaluation if isinstance(evaluation, Evaluation) else CallableEvaluation(evaluation)
@@ -154,8 +161,13 @@ class Campaign:
                 time, the store is of another campaign, or a worker cannot be given the model.
             CampaignInterrupted: Ctrl-C; a ``KeyboardInterrupt`` that has the trials so far as ``.result``.
         """
-        if not 0.0 <= verify <= 1.0:
-            raise CampaignError(f"verify={verify}: give a share of the trials from 0 to 1")
+        check_number("verify", verify, "a share of the trials from 0 to 1", most=1.0)
+        if seconds is not None:
+            check_number("seconds", seconds, "a time of at least 0")
+        if shard is not None:
+            check_kind("shard", shard, Shard, 'faults.Shard.parse("0/4")')
+        if stop is not None:
+            check_kind("stop", stop, Precision, "faults.Precision(half_width=0.01)")
         if shard is not None and (stop is not None or self._spec.sampling.is_adaptive):
             raise CampaignError(
                 "a shard sees only its own trials, so stop= and adaptive sampling cannot decide there; leave them out, or run"

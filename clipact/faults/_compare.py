@@ -108,7 +108,7 @@ def compare(
     Raises:
         CampaignError: Fewer than two results, no such baseline or metric, or campaigns that differ.
     """
-    if len(results) < 2:
+    if not isinstance(results, Mapping) or len(results) < 2:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
         raise CampaignError(
             f"compare() got {list(results)}; give at least two results, as {{name: result}}"
         )

@@ -1,7 +1,7 @@
 """What is observed: an evaluation measures the golden run, and then each run with faults against it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, TypeAlias, final
@@ -13,6 +13,8 @@ from clipact.surgery import evaluating
 
 Metrics: TypeAlias = Mapping[str, float]
 Evaluate: TypeAlias = Callable[[nn.Module], float | Metrics]
+
+_COLUMNS = 1000  # as many as a store holds, with room to spare
 
 RESERVED = frozenset({"trial", "fault", "seconds", "flips", "error"})
 
@@ -80,12 +82,27 @@ def _call(function: Evaluate, model: nn.Module) -> Metrics:
     with evaluating(model):
         found: Any = function(model)
     named: Any = found if isinstance(found, Mapping) else {"value": found}
-    metrics = {str(name): _number(name, value) for name, value in named.items()}
-    if taken := RESERVED & metrics.keys():
+    check_names("the evaluation", list(named))
+    return {str(name): _number(name, value) for name, value in named.items()}
+
+
+def check_names(who: str, given: Sequence[object], reserved: Collection[str] = RESERVED) -> None:
+    """Refuse names of metrics that cannot be columns.
+
+    Raises:
+        CampaignError: They are too many, not text that can be written down, twice the same, or those of other columns.
+    """
+    names = [str(name) for name in given]
+    if len(names) > _COLUMNS:
+        raise CampaignError(f"{who} gave {len(names):,} metrics; give at most {_COLUMNS:,}")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CampaignError(f"{who} gave {twice} twice, of different types; rename them")
+    if odd := [name for name in names if not name.isprintable() or not name]:
+        raise CampaignError(f"{who} gave the names {odd}; give printable ones")
+    if taken := sorted(set(reserved) & set(names)):
         raise CampaignError(
-            f"the evaluation gave {sorted(taken)}, which are columns of the result; rename them"
+            f"{who} gave {taken}, which are columns of the result already; rename them"
         )
-    return metrics
 
 
 def _number(name: object, value: Any) -> float:

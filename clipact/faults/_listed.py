@@ -60,6 +60,11 @@ class Listed(FaultModel):
     records: FaultRecord | Sequence[FaultRecord] | Listing
 
     def __post_init__(self) -> None:
+        several: object = self.records
+        if not isinstance(several, FaultRecord | list | tuple):
+            raise FaultError(
+                f"Listed({several!r}): give a record, as inject() yields and faults.load() reads, or a list of records"
+            )
         given = [self.records] if isinstance(self.records, FaultRecord) else list(self.records)
         if not given:
             raise FaultError("Listed([]) has no record; give one for each trial")

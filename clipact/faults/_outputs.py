@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, TypeAlias, final
 
 import torch
@@ -11,7 +12,7 @@ from torch.utils import _pytree as pytree
 from clipact.errors import CampaignError
 from clipact.faults._batched import BatchedEvaluation, Judgement
 from clipact.faults._batches import describe
-from clipact.faults._evaluation import RESERVED
+from clipact.faults._evaluation import RESERVED, check_names
 from clipact.faults._loading import Batch, split_inputs
 
 Metric: TypeAlias = Callable[[Any, Any], Any]
@@ -63,15 +64,16 @@ class Outputs(BatchedEvaluation):
         due = _not_finite(output, batch.size)
         found: Any = self.metric(output, reference)
         named: Any = found if isinstance(found, dict) else {"value": found}
+        check_names("the metric", list(named), RESERVED | {"due"})
         judged = {str(name): _judged(name, value, batch.size) for name, value in named.items()}
-        if taken := (RESERVED | {"due"}) & judged.keys():
-            raise CampaignError(
-                f"the metric gave {sorted(taken)}, which are columns of the result already; rename them"
-            )
         return judged | {"due": due}
 
 
 def _judged(name: object, value: Any, size: int) -> Tensor:
+    if not isinstance(value, Tensor | Real):
+        raise CampaignError(
+            f"the metric gave {describe(value)} for {name!r}; return a tensor of numbers, or a number"
+        )
     tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
     if tensor.shape not in {torch.Size([]), torch.Size([size])} or tensor.is_complex():
         raise CampaignError(

@@ -122,6 +122,8 @@ def packed(path: str, module: nn.Module, modules: dict[str, nn.Module]) -> Itera
         module: The module.
         modules: Every module by path.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        return  # the object that it holds is itself; its parameters are plain
     table = module.__dict__
     for key in [key for key, value in table.items() if isinstance(value, torch.ScriptObject)]:
         owner, packing = _packing(path, module, modules)

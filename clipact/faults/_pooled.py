@@ -53,7 +53,8 @@ def pooled_rate(
         (0.15, 0.0261, 0.5377)
     """
     check_confidence(confidence)
-    weights = np.ones(shares.size) if samples is None else samples.astype(np.float64)
+    shares = np.asarray(shares, dtype=np.float64)
+    weights = np.ones(shares.size) if samples is None else np.asarray(samples, dtype=np.float64)
     if weights.shape != shares.shape:
         raise FaultError(f"pooled_rate: there are {shares.size} shares and {weights.size} samples")
     if not shares.size or not np.isfinite(shares).all():

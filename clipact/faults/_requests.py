@@ -1,12 +1,13 @@
 """What a user may ask for, checked by kind before anything else happens."""
 
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import nn
 
-from clipact.errors import FaultError
+from clipact.errors import CampaignError, FaultError
 from clipact.faults._caches import check_uncached
 from clipact.faults._formats import Format
 from clipact.faults._hits import BitSpace
@@ -15,6 +16,7 @@ from clipact.faults._streams import is_integer
 from clipact.faults._targets import Target
 
 _HARDLY_EVER = 0.01
+_MOST = 10_000_000
 
 
 def check_kind(what: str, value: object, kind: type, example: str) -> None:
@@ -28,6 +30,16 @@ def check_kind(what: str, value: object, kind: type, example: str) -> None:
     if isinstance(value, type):
         raise FaultError(f"{what} is the class {value.__name__}; give an object, as {example}")
     raise FaultError(f"{what}={value!r} is a {type(value).__name__}; give {example}")
+
+
+def check_number(what: str, value: object, wanted: str, most: float = math.inf) -> None:
+    """Refuse what is no number from 0 to ``most``.
+
+    Raises:
+        CampaignError: It is not.
+    """
+    if not isinstance(value, int | float) or not 0.0 <= value <= most:
+        raise CampaignError(f"{what}={value!r}: give {wanted}")
 
 
 def check_request(model: object, fault: object, target: object, format: object) -> None:  # noqa: A002 - as in inject
@@ -54,6 +66,10 @@ def check_trials(trials: object) -> None:
         raise FaultError(f"trials={trials!r} is a {type(trials).__name__}; give an integer")
     if trials < 1:  # pyright: ignore[reportOperatorIssue] - an integer, as was just checked
         raise FaultError(f"trials={trials}: give at least one trial")
+    if trials > _MOST:  # pyright: ignore[reportOperatorIssue] - as above
+        raise FaultError(
+            f"trials={trials}: a campaign has at most {_MOST:,}; run(seconds=…) ends sooner"
+        )
 
 
 def several(faults: object) -> tuple[FaultModel, ...]:

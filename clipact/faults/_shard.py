@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, final
 
 from clipact.errors import CampaignError
+from clipact.faults._streams import is_integer
 
 _ARRAY: Final = "SLURM_ARRAY_TASK"
 _SLURM: Final = f"{_ARRAY}_ID"
@@ -39,6 +40,8 @@ class Shard:
     count: int
 
     def __post_init__(self) -> None:
+        if not (is_integer(self.index) and is_integer(self.count)):
+            raise CampaignError(f"Shard({self.index!r}, {self.count!r}): give two integers")
         if self.count < 1:
             raise CampaignError(f"a campaign has 1 shard or more, not {self.count}")
         if not 0 <= self.index < self.count:

@@ -174,5 +174,5 @@ def check_confidence(confidence: float) -> None:
     Raises:
         FaultError: It is not between 0 and 1.
     """
-    if not 0.0 < confidence < 1.0:
+    if not isinstance(confidence, int | float) or not 0.0 < confidence < 1.0:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
         raise FaultError(f"confidence={confidence}: give a number between 0 and 1, as 0.95")

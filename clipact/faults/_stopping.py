@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 
@@ -55,8 +55,9 @@ class Precision:
 
     def __post_init__(self) -> None:
         check_confidence(self.confidence)
-        if not 0.0 < self.half_width < math.inf:
-            raise FaultError(f"Precision(half_width={self.half_width}): give a number above 0")
+        width: Any = self.half_width
+        if not isinstance(width, int | float) or not 0.0 < width < math.inf:
+            raise FaultError(f"Precision(half_width={width!r}): give a number above 0")
         for what, value in (("minimum", self.minimum), ("every", self.every)):
             if not is_integer(value) or value < 1:
                 raise FaultError(f"Precision({what}={value!r}): give an integer from 1")

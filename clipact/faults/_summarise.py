@@ -36,7 +36,9 @@ def _row(
     broken = {m: int(np.count_nonzero(~np.isfinite(found))) for m, found in values.items()}
     means = {m: estimated(trials, found, confidence, estimator) for m, found in values.items()}
     shares = {
-        event: _share(trials, values[event] > 0, confidence, estimator)
+        event: Interval(math.nan, math.nan, math.nan)
+        if broken[event]
+        else _share(trials, values[event] > 0, confidence, estimator)
         for event in EVENTS
         if event in values
     }

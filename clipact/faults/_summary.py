@@ -134,7 +134,8 @@ def _warnings(rows: Iterable[SummaryRow]) -> list[str]:
     """What the intervals do not say."""
     if few := [row.trials for row in rows if row.trials < _FEW]:
         return [f"{min(few)} trials, fewer than {_FEW}: intervals are too narrow."]
-    flat = [row.trials for row in rows if any(i.low == i.high for i in row.means.values())]
+    plain = [row for row in rows if not row.weighted]
+    flat = [row.trials for row in plain if any(i.low == i.high for i in row.means.values())]
     if not flat:
         return []
     n = min(flat)

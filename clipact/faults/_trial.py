@@ -1,5 +1,6 @@
 """One trial of a campaign."""
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
@@ -32,6 +33,11 @@ class Trial:
     digest: str
     error: str | None = None
     faults: tuple[Fault, ...] = ()
+
+
+def traced() -> str:
+    """The traceback of the exception that is being handled, as text that any file can hold."""
+    return traceback.format_exc().encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def last_line(error: str) -> str:

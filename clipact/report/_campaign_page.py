@@ -63,7 +63,7 @@ def campaign_page(  # noqa: PLR0913 - how it is looked at, by keyword
     """
     named = {"": result} if isinstance(result, Result) else dict(result)
     first = _first(named)
-    chosen = _metric(first) if metric is None else metric
+    chosen = _metric(named) if metric is None else metric
     for each in named.values():
         check_metric(each, chosen)
     view = View(chosen, tolerance, margin, confidence)
@@ -91,10 +91,19 @@ def _first(named: Mapping[str, Result]) -> Result:
     return next(iter(named.values()))
 
 
-def _metric(result: Result) -> str:
-    if not result.golden:
-        raise CampaignError("the campaign measured nothing: its evaluation gave no metric")
-    return "sdc" if "sdc" in result.golden else next(iter(result.golden))
+def _metric(named: Mapping[str, Result]) -> str:
+    """One that all have."""
+    common = [
+        metric
+        for metric in next(iter(named.values())).golden
+        if all(metric in result.golden for result in named.values())
+    ]
+    if not common:
+        had = "; ".join(f"{name}: {', '.join(result.golden)}" for name, result in named.items())
+        raise CampaignError(
+            f"there is no metric that every campaign has ({had}); give campaigns with the same evaluation"
+        )
+    return "sdc" if "sdc" in common else common[0]
 
 
 def _title(result: Result) -> str:

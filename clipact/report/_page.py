@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_SQLITE = b"SQLite format 3\0"
+
+
 @final
 @dataclass(frozen=True)
 class Table:
@@ -142,10 +145,21 @@ def _drawn(section: Section, place: Iterator[int]) -> dict[str, Any]:
     return {**plain, "figures": figures, "id": f"part-{next(place)}"}
 
 
+def _is_sqlite(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
+
+
 def _write(path: Path, text: str) -> Path:
     if path.is_dir():
         raise IsADirectoryError(
             f"{path} is a folder; name the file to write, such as {path / 'index.html'}"
+        )
+    if _is_sqlite(path):
+        raise FileExistsError(
+            f"{path} is an SQLite file, such as the store of a campaign, and would be lost; name another file for the page"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)

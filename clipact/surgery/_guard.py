@@ -23,12 +23,12 @@ def refuse_unfit(model: nn.Module) -> None:
         )
     if isinstance(model, DistributedDataParallel):
         raise SurgeryError(
-            "the model is wrapped in DistributedDataParallel; replace its activations before wrapping it"
+            "the model is wrapped in DistributedDataParallel; give what is inside (model.module), before wrapping it"
         )
     for path, module in model.named_modules():
         if _is_compiled(module):
             raise SurgeryError(
-                f"{path or 'the model'} is compiled; replace its activations first, then compile the result"
+                f"{path or 'the model'} is compiled; give the model from before torch.compile, and compile afterwards"
             )
         if any(is_lazy(parameter) for parameter in module.parameters(recurse=False)):
             raise SurgeryError(

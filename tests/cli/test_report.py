@@ -53,3 +53,18 @@ def test_bad_arguments(options, capsys):
         main(["report", "run.sqlite", *options])
     assert exit_.value.code == 2
     assert "is not a number" in capsys.readouterr().err
+
+
+def test_the_same_store_twice_is_one(stored, tmp_path):
+    store = stored("run", range(6))
+    page = tmp_path / "page.html"
+    assert main(["report", str(store), str(store), "--out", str(page)]) == 0
+    assert page.is_file()
+
+
+def test_a_store_is_not_overwritten(stored, capsys):
+    store = stored("run", range(6))
+    before = store.read_bytes()
+    assert main(["report", str(store), "--out", str(store)]) == 2
+    assert "would be lost" in capsys.readouterr().err
+    assert store.read_bytes() == before

@@ -63,3 +63,12 @@ def test_a_row_of_another_length():
 def test_a_folder_is_not_a_file(tmp_path):
     with pytest.raises(IsADirectoryError, match=r"is a folder; name the file to write"):
         write_page(tmp_path, "", "", [])
+
+
+def test_a_store_is_never_overwritten_by_a_page(tmp_path):
+    store = tmp_path / "run.sqlite"
+    content = b"SQLite format 3\0 and all the trials"
+    store.write_bytes(content)
+    with pytest.raises(FileExistsError, match="would be lost"):
+        write_page(store, "Title", "Lead", [])
+    assert store.read_bytes() == content

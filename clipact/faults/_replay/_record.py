@@ -12,6 +12,7 @@ from clipact.faults._replay._keeper import Keeper, Wish
 from clipact.faults._replay._observer import Observer
 from clipact.faults._replay._recording import Recording
 from clipact.faults._replay._standins import Actor, standing_in, visible_modules
+from clipact.faults._replay._values import plain_tensors
 from clipact.faults._replay._weigh import loads_of, saving
 from clipact.faults._tensors import TargetTensor
 
@@ -71,6 +72,10 @@ def _unsuitable(model: nn.Module) -> str | None:
     everywhere = vars(torch_module)
     if everywhere["_global_forward_hooks"] or everywhere["_global_forward_pre_hooks"]:
         return "torch has hooks on all modules"
+    try:
+        list(plain_tensors([*model.parameters(), *model.buffers()]))
+    except TypeError as error:  # of a tensor whose memory cannot be followed
+        return f"it holds {error}"
     for path, module in model.named_modules():
         if isinstance(module, nn.DataParallel) and len(module.device_ids) > 1:
             return f"{path or 'the model'} is copied to several devices"

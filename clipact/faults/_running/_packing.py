@@ -1,7 +1,6 @@
 """Trials of one sample each, many of them in one forward where their faults are in values that flow."""
 
 import time
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, final
 
@@ -16,7 +15,7 @@ from clipact.faults._state import Buffers
 from clipact.faults._streams import Draw
 from clipact.faults._surface import Shot, Surface
 from clipact.faults._tally import Tally
-from clipact.faults._trial import Trial
+from clipact.faults._trial import Trial, traced
 from clipact.faults._values import Landing, Place, flowing
 
 
@@ -140,7 +139,7 @@ class Packing:
                     f"the evaluation failed in trial {seated.number} of {fault}, seed {self._seed}: {raised!r}; the model is"
                     " restored"
                 ) from raised
-            error = traceback.format_exc()
+            error = traced()
         seconds = time.perf_counter() - start
         return _trial(fault, seated._replace(tally=tally), judged, seconds, error)
 

@@ -59,10 +59,10 @@ class Run:
             try:
                 with self._workers(session, executor) as (crew, job):
                     work.run(crew, job, show=progress)
+                session.check_unchanged()
+                _warn_unless_repeated(session)
             except KeyboardInterrupt:
                 raise CampaignInterrupted(_interrupted(work, store), ledger.result()) from None
-            session.check_unchanged()
-            _warn_unless_repeated(session.golden.metrics, session.repeats())
             return ledger.result()
 
     @contextmanager
@@ -166,11 +166,22 @@ def _interrupted(work: _Work, store: Storage) -> str:
     return f"interrupted after {work.done:,} of {work.total:,} trials; {kept}{more}"
 
 
-def _warn_unless_repeated(golden: Metrics, again: Metrics) -> None:
+def _warn_unless_repeated(session: Session) -> None:
+    golden = session.golden.metrics
+    try:
+        again: Metrics = session.repeats()
+    except Exception as error:  # the trials are done, and are not to be lost
+        warnings.warn(
+            f"without faults the evaluation raised {error!r} after the trials, and gave {dict(golden)} before: it does not"
+            " repeat, so small differences mean nothing",
+            UserWarning,
+            stacklevel=4,
+        )
+        return
     if not all(golden[n] == again[n] or (isnan(golden[n]) and isnan(again[n])) for n in again):
         warnings.warn(
             f"without faults the evaluation gave {dict(golden)} before the trials and {dict(again)} after"
             " them: it does not repeat, so differences that small mean nothing",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )

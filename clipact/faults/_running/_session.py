@@ -1,7 +1,6 @@
 """A campaign in one process: the model with its golden run, and the trials that are asked for."""
 
 import time
-import traceback
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import final
@@ -22,7 +21,7 @@ from clipact.faults._state import Buffers, fingerprint
 from clipact.faults._streams import Draw
 from clipact.faults._surface import Shot
 from clipact.faults._tally import Tally
-from clipact.faults._trial import Trial
+from clipact.faults._trial import Trial, traced
 from clipact.surgery import plain_attention
 
 
@@ -171,5 +170,5 @@ class Session:
                     f"the evaluation failed in trial {number} of {fault}, seed {self._spec.seed}: {error!r}; the model is"
                     " restored, and inject() with this seed and trial shows it again"
                 ) from error
-            return {}, traceback.format_exc(), False
+            return {}, traced(), False
         return metrics, None, saved

@@ -57,6 +57,10 @@ class Stratified(Sampling):
     metric: str = "sdc"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.allocation, Allocation):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+            raise FaultError(
+                f"Stratified(allocation={self.allocation!r}): give Allocation.PROPORTIONAL or Allocation.NEYMAN"
+            )
         if not 0.0 < self.pilot <= 0.5:
             raise FaultError(f"Stratified(pilot={self.pilot}): give a share above 0, up to 0.5")
         if not callable(self.by):

@@ -18,6 +18,8 @@ _MEANING = {
     sqlite3.SQLITE_IOERR: "its disk does not answer or is full; check that and run the same again",
 }
 
+_BROKEN = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
 
 @contextmanager
 def explained(path: Path, doing: str) -> Generator[None]:
@@ -34,7 +36,8 @@ def explained(path: Path, doing: str) -> Generator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if "decode" in str(error):
+            code = sqlite3.SQLITE_CORRUPT
         meaning = _MEANING.get(code, "see the message")
-        raise CampaignError(
-            f"{doing} {path} failed ({error}): {meaning}; trials stored before are kept"
-        ) from error
+        kept = "" if code in _BROKEN else "; trials stored before are kept"
+        raise CampaignError(f"{doing} {path} failed ({error}): {meaning}{kept}") from error

@@ -8,6 +8,7 @@ from typing import Any, cast, final
 import torch
 
 from clipact._version import __version__
+from clipact.errors import CampaignError
 from clipact.faults._formats import Format
 from clipact.faults._models import FaultModel
 from clipact.faults._store._codec import Json, show
@@ -92,7 +93,21 @@ def to_json(identity: Identity) -> dict[str, str]:
 
 
 def from_json(held: Mapping[str, str]) -> Identity:
-    """The identity of what :func:`to_json` made; classes that are not there come back as their text."""
+    """The identity of what :func:`to_json` made; classes that are not there come back as their text.
+
+    Raises:
+        CampaignError: It is something else.
+    """
+    try:
+        return _from_json(held)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CampaignError(
+            f"the store is damaged: what it measured cannot be read ({error!r}); bring a copy back, or run the campaign again"
+            " with another path"
+        ) from error
+
+
+def _from_json(held: Mapping[str, str]) -> Identity:
     plain: dict[str, Any] = {name: json.loads(text) for name, text in held.items()}
     plain["faults"] = tuple(map(read_fault_model, plain["faults"]))
     plain["format"] = read_format(plain["format"])

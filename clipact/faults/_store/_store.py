@@ -74,6 +74,10 @@ class Store:
                 process writes it, or it cannot be written.
         """
         file = Path(path)
+        if not file.name or file.is_dir():
+            raise CampaignError(
+                f"the store {str(path)!r} is a folder or has no name; give the path of a file, such as run.sqlite"
+            )
         with Lock(file), opened(file) as (connection, new):
             agreed = identity if new else _agreed(connection, identity, file)
             with durable(connection, file):

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias, final
 
 from clipact.errors import CampaignError
 from clipact.faults._shipping import private_folder
+from clipact.faults._streams import is_integer
 from clipact.faults.executors._backlog import Backlog, Entry
 from clipact.faults.executors._executor import Executor, Job, Outcome, Task, named
 from clipact.faults.executors._pool import Pool
@@ -53,8 +54,10 @@ def processes(n: int, *, threads: int = 1, restarts: int = 20, poison: int = 3) 
         "poison": poison,
         "restarts + 1": restarts + 1,
     }.items():
-        if value < 1:
-            raise CampaignError(f"processes() got {name} = {value}, which is less than 1")
+        if not is_integer(value) or value < 1:
+            raise CampaignError(
+                f"processes() got {name} = {value!r}, which is less than 1, or no integer"
+            )
     if getattr(mp.current_process(), "_inheriting", False):  # as multiprocessing itself finds out
         raise CampaignError(
             "a worker process reads the program's file, and the file starts workers again; put what it does under"
