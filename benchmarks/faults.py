@@ -1,11 +1,11 @@
-r"""A single-bit weight fault costs 0.31 of an inference; MRFI 2.1.0 takes 1.11, PyTorchFI 0.6.0 1.25, `replay=False` 1.14.
+r"""A single-bit weight fault costs 0.29 of an inference; MRFI 2.1.0 takes 1.09, PyTorchFI 0.6.0 1.29, `replay=False` 1.08.
 
     python benchmarks/faults.py --write docs/guide/_faults_cpu.md
 
-One trial at a bit error rate of 1e-5 costs 1.12 clean inferences (`inject()`) and 1.11 (in a campaign), MRFI 1.22, a copy of the
-model 1.8, PyTorchFI 4.5, a random number for each bit 91. Of single faults in activations, each in a sample of its own, there are 31
-to an inference, with PyTorchFI 44 and with MRFI 60, which puts those of one inference into one layer; one inference a fault, by
-hand: 1. AMD EPYC, an inference 33 ms, 3 rounds, others at work, torch 2.14.1, November 2026. 100 trials include what a campaign does once:
+One trial at a bit error rate of 1e-5 costs 1.09 clean inferences (`inject()`) and 1.05 (in a campaign), MRFI 1.23, a copy of the
+model 1.9, PyTorchFI 4.5, a random number for each bit 91. Of single faults in activations, each in a sample of its own, there are 34
+to an inference, with PyTorchFI 45 and with MRFI 60, which puts those of one inference into one layer; one inference a fault, by
+hand: 1. AMD EPYC, an inference 33 ms, 5 rounds, torch 2.14.1, November 2026. 100 trials include what a campaign does once:
 golden runs, recording, checks; of longer ones less is that.
 
 Every figure is processor time over that of a clean inference in the same round: ResNet-18, fp32, 64 images of 32x32, one

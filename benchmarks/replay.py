@@ -1,4 +1,4 @@
-"""Single-bit weight faults on a ResNet-18 take 1/10.5 of a full inference each when golden values are replayed, 1/3.2 uniform over layers.
+"""Single-bit weight faults on a ResNet-18 take 1/10.8 of a full inference each when golden values are replayed, 1/3.2 uniform over layers.
 
 64 images of 64x64, one thread, processor time; every trial is run in full and replayed, and its outputs are compared bit
 for bit. Run it as `python benchmarks/replay.py`.

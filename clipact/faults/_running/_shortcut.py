@@ -1,16 +1,19 @@
 """The exact shortcut of a session: golden values in the place of what faults do not reach."""
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from hashlib import sha256
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from clipact.faults._evaluation import Metrics
+from clipact.faults._hits import hit_words
 from clipact.faults._replay import Cause, Recording, record
 from clipact.faults._running._spec import Spec
 from clipact.faults._state import Buffers
@@ -19,6 +22,7 @@ from clipact.faults._values import Place
 
 Run = Callable[[], Metrics]
 
+_FEW_ROWS = 8
 _UNASKED = 2  # replayed trials that are verified whatever is asked for
 
 
@@ -54,7 +58,7 @@ class Shortcut:
         verified = self._unasked > 0 or self._is_verified(shot)
         with _outputs(self._surface.model, wanted=verified) as given:
             try:
-                with recording.replaying(*cause) as replay:
+                with recording.replaying(*cause, rows=self._rows(shot, cause[0])) as replay:
                     metrics = run()
             except Exception:
                 return run(), False
@@ -93,6 +97,17 @@ class Shortcut:
             return None
         calls: list[tuple[str, int | None]] = [(place.source.site, 0) for place in places]
         return self._surface.tensors_hit(shot.hits), calls
+
+    def _rows(self, shot: Shot, tensors: Sequence[int]) -> dict[int, list[int]]:
+        """Of tensors with faults in few of their rows, which rows these are."""
+        found: dict[int, list[int]] = {}
+        for at in tensors:
+            shape = self._surface.spaces[at].shape
+            words = hit_words([part[at] for part in shot.hits])
+            rows = np.unique(words // max(1, math.prod(shape[1:]))).tolist()
+            if len(rows) <= _FEW_ROWS:
+                found[at] = rows
+        return found
 
     def _is_module(self, place: Place) -> bool:
         """Whether the value is what the first call of one module gives."""
