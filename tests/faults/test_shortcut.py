@@ -53,9 +53,9 @@ def test_a_mismatch_is_told_and_ends_replay(campaign, monkeypatch):
     replayed = []
     replaying = Recording.replaying
 
-    def counted(self, *args):
+    def counted(self, *args, **kwargs):
         replayed.append(1)
-        return replaying(self, *args)
+        return replaying(self, *args, **kwargs)
 
     monkeypatch.setattr(Recording, "replaying", counted)
     full = campaign.run(progress=False, replay=False)
