@@ -63,6 +63,9 @@ def campaign_page(  # noqa: PLR0913 - how it is looked at, by keyword
     """
     named = {"": result} if isinstance(result, Result) else dict(result)
     first = _first(named)
+    for what, value in (("tolerance", tolerance), ("margin", margin)):
+        if value is not None and not value >= 0.0:
+            raise CampaignError(f"campaign_page({what}={value}): give a number of at least 0")
     chosen = _metric(named) if metric is None else metric
     for each in named.values():
         check_metric(each, chosen)

@@ -200,3 +200,8 @@ def test_a_compiled_model_is_told_what_to_give():
         inject(model, ONE, Activations(), example=torch.ones(1, 3)),
     ):
         pass
+
+
+def test_strata_by_a_function_that_raises():
+    with pytest.raises(FaultError, match=r"by\(tensor name, bit position\)"):
+        campaign(sampling=Stratified(by=lambda name: name)).run(progress=False)

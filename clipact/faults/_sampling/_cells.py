@@ -72,7 +72,12 @@ class Cells:
 
 
 def _key(by: By, tensor: str, bit: int) -> Hashable:
-    key = by(tensor, bit)
+    try:
+        key = by(tensor, bit)
+    except Exception as error:
+        raise FaultError(
+            f"Stratified(by=...) raised {error!r} for bit {bit} of {tensor!r}; give a function by(tensor name, bit position)"
+        ) from error
     try:
         hash(key)
     except TypeError:
