@@ -15,8 +15,8 @@ import argparse
 import numpy as np
 
 from clipact import faults
-from clipact.faults._statistics import bootstrap_mean
-from clipact.faults._stopping import Watch
+from clipact.faults._numbers._statistics import bootstrap_mean
+from clipact.faults._numbers._stopping import Watch
 
 IMAGES = 500
 MOST = 20_000  # trials of a campaign

@@ -15,8 +15,8 @@ from _measure import machine
 from torch import nn
 
 from clipact.faults import Weights
+from clipact.faults._memory._storage import storage_words
 from clipact.faults._replay import Cause, record
-from clipact.faults._storage import storage_words
 
 
 class Recurrent(nn.Module):

@@ -13,14 +13,13 @@
 
 from clipact.faults import executors
 from clipact.faults._campaign import Campaign
-from clipact.faults._classification import Classification
-from clipact.faults._compare import Comparison, Difference, compare
-from clipact.faults._evaluation import Evaluation, GoldenRun
+from clipact.faults._evaluations._classification import Classification
+from clipact.faults._evaluations._evaluation import Evaluation, GoldenRun
+from clipact.faults._evaluations._outputs import Outputs
 from clipact.faults._formats import FixedPoint, Format, Int8, Native
 from clipact.faults._inject import inject
 from clipact.faults._lifetime import Lifetime
-from clipact.faults._listed import Listed
-from clipact.faults._load import load
+from clipact.faults._memory._tensors import TargetTensor
 from clipact.faults._models import (
     BitFlip,
     Burst,
@@ -32,12 +31,17 @@ from clipact.faults._models import (
     StuckAt,
     Zero,
 )
-from clipact.faults._outputs import Outputs
-from clipact.faults._plan import Plan, PlannedRate, PlannedTrials, plan
-from clipact.faults._pooled import pooled_rate
+from clipact.faults._numbers._plan import Plan, PlannedRate, PlannedTrials, plan
+from clipact.faults._numbers._pooled import pooled_rate
+from clipact.faults._numbers._statistics import Interval, clopper_pearson, sample_size, wilson
+from clipact.faults._numbers._stopping import Precision
 from clipact.faults._population import population
-from clipact.faults._record import Fault, FaultRecord
-from clipact.faults._result import Result, Trial
+from clipact.faults._records._listed import Listed
+from clipact.faults._records._load import load
+from clipact.faults._records._record import Fault, FaultRecord
+from clipact.faults._results._compare import Comparison, Difference, compare
+from clipact.faults._results._result import Result, Trial
+from clipact.faults._results._summary import Summary, SummaryRow
 from clipact.faults._sampling import (
     Allocation,
     Exhaustive,
@@ -49,10 +53,7 @@ from clipact.faults._sampling import (
     by_tensor_and_bit,
 )
 from clipact.faults._shard import Shard
-from clipact.faults._statistics import Interval, clopper_pearson, sample_size, wilson
-from clipact.faults._stopping import Precision
 from clipact.faults._store import Store, merge
-from clipact.faults._summary import Summary, SummaryRow
 from clipact.faults._targets import (
     Activations,
     Biases,
@@ -63,7 +64,6 @@ from clipact.faults._targets import (
     Thresholds,
     Weights,
 )
-from clipact.faults._tensors import TargetTensor
 
 __all__ = [
     "Activations",

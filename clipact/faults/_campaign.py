@@ -8,10 +8,11 @@ from typing import final
 from torch import nn
 
 from clipact.errors import CampaignError, FaultError
-from clipact.faults._evaluation import CallableEvaluation, Evaluate, Evaluation
+from clipact.faults._evaluations._evaluation import CallableEvaluation, Evaluate, Evaluation
 from clipact.faults._formats import NATIVE, Format
 from clipact.faults._lifetime import Lifetime
 from clipact.faults._models import FaultModel
+from clipact.faults._numbers._stopping import Precision
 from clipact.faults._requests import (
     check_expected,
     check_kind,
@@ -20,11 +21,10 @@ from clipact.faults._requests import (
     check_trials,
     several,
 )
-from clipact.faults._result import Result
+from clipact.faults._results._result import Result
 from clipact.faults._running import Limits, Options, Run, Spec
 from clipact.faults._sampling import Sampling, Uniform
 from clipact.faults._shard import Shard
-from clipact.faults._stopping import Precision
 from clipact.faults._streams import check_seed
 from clipact.faults._targets import Target, bit_spaces
 from clipact.faults.executors import Executor

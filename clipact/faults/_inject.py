@@ -6,17 +6,17 @@ from contextlib import ExitStack, contextmanager
 from torch import nn
 
 from clipact.errors import ClipactError, FaultError
-from clipact.faults._bound import bind
-from clipact.faults._exclusive import exclusive
 from clipact.faults._formats import NATIVE, Format
+from clipact.faults._memory._bound import bind
+from clipact.faults._memory._exclusive import exclusive
+from clipact.faults._memory._tensors import TargetTensor
 from clipact.faults._models import FaultModel, draw_parts
-from clipact.faults._record import FaultRecord
+from clipact.faults._records._record import FaultRecord
+from clipact.faults._records._tabulate import join
 from clipact.faults._requests import check_request
 from clipact.faults._streams import Draw, check_seed
 from clipact.faults._surface import Shot, Surface
-from clipact.faults._tabulate import join
 from clipact.faults._targets import Target
-from clipact.faults._tensors import TargetTensor
 from clipact.faults._values import observe_example
 from clipact.surgery import Example, plain_attention
 

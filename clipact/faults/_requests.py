@@ -8,9 +8,9 @@ from typing import Any
 from torch import nn
 
 from clipact.errors import CampaignError, FaultError
-from clipact.faults._caches import check_uncached
 from clipact.faults._formats import Format
 from clipact.faults._hits import BitSpace
+from clipact.faults._memory._caches import check_uncached
 from clipact.faults._models import FaultModel
 from clipact.faults._streams import is_integer
 from clipact.faults._targets import Target

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from torch import nn
 
-from clipact.faults._bound import Bound
 from clipact.faults._formats import Format
 from clipact.faults._hits import NO_HITS, BitSpace, Hits, hit_words
-from clipact.faults._injected import injected
 from clipact.faults._lifetime import Lifetime
+from clipact.faults._memory._bound import Bound
+from clipact.faults._memory._injected import injected
+from clipact.faults._memory._patch import Change
 from clipact.faults._models import FaultModel, draw_parts
-from clipact.faults._patch import Change
-from clipact.faults._record import FaultRecord
+from clipact.faults._records._record import FaultRecord
+from clipact.faults._records._tabulate import rows
 from clipact.faults._streams import Draw
-from clipact.faults._tabulate import rows
 from clipact.faults._tally import Tally
 from clipact.faults._values import Drawn, Flow, Landing, Place, flowing
 

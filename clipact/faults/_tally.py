@@ -6,9 +6,9 @@ from itertools import islice
 from typing import final
 
 from clipact.faults._hits import BitSpace, Hits, digest
+from clipact.faults._memory._patch import Change
 from clipact.faults._models import FaultModel, number_of_faults
-from clipact.faults._patch import Change
-from clipact.faults._record import Fault
+from clipact.faults._records._record import Fault
 from clipact.faults._values import Landing
 
 KEPT = 8  # a trial with more faults keeps none: they can be drawn again

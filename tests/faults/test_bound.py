@@ -4,7 +4,7 @@ from torch import nn
 
 from clipact.errors import FaultError
 from clipact.faults import Biases, Buffers, FixedPoint, Native, Weights
-from clipact.faults._bound import bind
+from clipact.faults._memory._bound import bind
 
 
 def test_spaces_and_bits(model):

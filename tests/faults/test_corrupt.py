@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from clipact.faults import BitFlip, FixedPoint, Native
-from clipact.faults._corrupt import corrupted, corrupted_codes
 from clipact.faults._formats import Int8
 from clipact.faults._hits import NO_HITS, Hits, hit_words
+from clipact.faults._memory._corrupt import corrupted, corrupted_codes
 from clipact.faults._models import StuckAt, Zero
 
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from clipact.errors import FaultError
 from clipact.faults import Biases, BitFlip, Buffers, Weights, inject
-from clipact.faults._load import load
 from clipact.faults._models import RandomValue, StuckAt
+from clipact.faults._records._load import load
 
 HEADER = "tensor,width,index,part,kind,bit,before,after,code\n"
 

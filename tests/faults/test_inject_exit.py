@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from clipact.errors import FaultError
-from clipact.faults import Biases, BitFlip, Buffers, Weights, _exclusive, _injected, inject
+from clipact.faults import Biases, BitFlip, Buffers, Weights, inject
+from clipact.faults._memory import _exclusive, _injected
 
 ALL = Weights() | Biases() | Buffers()
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from clipact.errors import FaultError, SelectionError
 from clipact.faults import Biases, BitFlip, Buffers, FixedPoint, Thresholds, Weights, inject
-from clipact.faults._patch import Patch
+from clipact.faults._memory._patch import Patch
 from clipact.where import named
 
 ALL = Weights() | Biases() | Buffers()

@@ -26,9 +26,9 @@ from clipact.faults import (
 )
 from clipact.faults._formats import Int8
 from clipact.faults._hits import BitSpace, digest
-from clipact.faults._listed import Listed
-from clipact.faults._load import load
 from clipact.faults._models import Mechanism, draw_parts, number_of_faults
+from clipact.faults._records._listed import Listed
+from clipact.faults._records._load import load
 from clipact.faults._streams import Draw
 
 ALL = Weights() | Biases()

@@ -3,8 +3,8 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from clipact.errors import CampaignError
-from clipact.faults._batches import split
-from clipact.faults._loading import Batch, Batches, split_inputs
+from clipact.faults._evaluations._batches import split
+from clipact.faults._evaluations._loading import Batch, Batches, split_inputs
 
 IMAGES, LABELS = torch.arange(20.0).view(10, 2), torch.arange(10)
 

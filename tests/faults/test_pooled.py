@@ -3,7 +3,7 @@ import pytest
 
 from clipact.errors import FaultError
 from clipact.faults import wilson
-from clipact.faults._pooled import pooled_rate, rate_interval, trial_mean
+from clipact.faults._numbers._pooled import pooled_rate, rate_interval, trial_mean
 
 
 def test_whole_trials_have_the_interval_of_wilson():

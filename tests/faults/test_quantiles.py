@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from clipact.faults._quantiles import (
+from clipact.faults._numbers._quantiles import (
     beta_quantile,
     incomplete_beta,
     normal_quantile,

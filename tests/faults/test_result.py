@@ -170,7 +170,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("clipact.faults._frame._lines", full)
+    monkeypatch.setattr("clipact.faults._results._frame._lines", full)
     with pytest.raises(OSError, match="No space"):
         result().to_csv(path)
     assert path.read_bytes() == before

@@ -5,7 +5,7 @@ import pytest
 
 from clipact.errors import FaultError
 from clipact.faults import sample_size, wilson
-from clipact.faults._statistics import bootstrap_mean, clopper_pearson
+from clipact.faults._numbers._statistics import bootstrap_mean, clopper_pearson
 
 
 def test_sample_size_of_the_literature():

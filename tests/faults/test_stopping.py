@@ -16,7 +16,7 @@ from clipact.faults import (
     Weights,
 )
 from clipact.faults._hits import BitSpace
-from clipact.faults._stopping import Watch
+from clipact.faults._numbers._stopping import Watch
 
 ONE = BitFlip(count=1)
 SPACES = [BitSpace("a", (40,), 32), BitSpace("b", (300,), 32)]

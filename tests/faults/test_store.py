@@ -10,9 +10,9 @@ import pytest
 
 from clipact.errors import CampaignError
 from clipact.faults import BitFlip, Fault, Interval, Native, Trial
+from clipact.faults._results._summary import Estimator
 from clipact.faults._store import Identity, Store
 from clipact.faults._store._schema import SCHEMA
-from clipact.faults._summary import Estimator
 
 LOW, HIGH = BitFlip(rate=1e-6), BitFlip(rate=1e-4)
 TRACEBACK = "Traceback (most recent call last):\nValueError: bad luck\n"

@@ -8,6 +8,7 @@ import pytest
 
 from clipact.errors import CampaignError, FaultError
 from clipact.faults import BitFlip, FaultModel, FixedPoint, Native
+from clipact.faults._results._summary import Estimator
 from clipact.faults._store._codec import UnreadableError, decode, encode, show
 from clipact.faults._store._unknown import (
     read_estimator,
@@ -15,7 +16,6 @@ from clipact.faults._store._unknown import (
     read_format,
     write,
 )
-from clipact.faults._summary import Estimator
 
 
 class Shape(Enum):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from clipact.faults import FixedPoint, Native
-from clipact.faults._words import Words
+from clipact.faults._memory._words import Words
 
 NAN, INF = float("nan"), float("inf")
 

@@ -6,11 +6,11 @@ from typing import final
 
 from clipact.faults._drawing import Amount
 from clipact.faults._hits import BitSpace, Codes, Hits
+from clipact.faults._memory._words import Words
 from clipact.faults._models._amount import as_code, check_amount
 from clipact.faults._models._bits import check_positions, draw_bits, places_of_bits
 from clipact.faults._models._model import Mechanism
 from clipact.faults._streams import Draw
-from clipact.faults._words import Words
 
 
 @final

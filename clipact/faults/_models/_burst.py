@@ -9,11 +9,11 @@ import numpy as np
 from clipact.errors import FaultError
 from clipact.faults._drawing import Amount, Places, draw_chance, draw_places
 from clipact.faults._hits import NO_HITS, BitSpace, Codes, Hits, Indices, merged
+from clipact.faults._memory._words import Words
 from clipact.faults._models._amount import as_code, check_amount, checked_number
 from clipact.faults._models._lines import Extent, Lines, check_words, lines_of, split
 from clipact.faults._models._model import Mechanism
 from clipact.faults._streams import Draw, is_integer
-from clipact.faults._words import Words
 
 
 @final

@@ -7,8 +7,8 @@ from typing import final
 
 from clipact.errors import FaultError
 from clipact.faults._hits import BitSpace, Codes, Hits, bits_hit
+from clipact.faults._memory._words import Words
 from clipact.faults._streams import Draw
-from clipact.faults._words import Words
 
 
 class FaultModel(ABC):

@@ -10,12 +10,12 @@ import numpy as np
 from clipact.errors import FaultError
 from clipact.faults._drawing import Amount, draw_normal
 from clipact.faults._hits import BitSpace, Codes, Hits
+from clipact.faults._memory._words import Words
 from clipact.faults._models._amount import as_code, check_amount, checked_number
 from clipact.faults._models._lines import Extent, check_words
 from clipact.faults._models._model import Mechanism
 from clipact.faults._models._whole import draw_whole, expected_words, payload_of
 from clipact.faults._streams import Draw
-from clipact.faults._words import Words
 
 
 @final

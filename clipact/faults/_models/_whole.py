@@ -7,9 +7,9 @@ import numpy as np
 from clipact.errors import FaultError
 from clipact.faults._drawing import Amount, Places
 from clipact.faults._hits import BitSpace, Hits, Numbers
+from clipact.faults._memory._words import Words
 from clipact.faults._models._lines import Extent, draw_words, lines_of
 from clipact.faults._streams import Draw
-from clipact.faults._words import Words
 
 
 def draw_whole(

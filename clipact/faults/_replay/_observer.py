@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from clipact.faults._memory._tensors import TargetTensor
 from clipact.faults._replay._arguments import Arguments, Given
 from clipact.faults._replay._attributes import random_devices
 from clipact.faults._replay._effects import Effects
@@ -19,7 +20,6 @@ from clipact.faults._replay._surroundings import surroundings
 from clipact.faults._replay._trace import Trace
 from clipact.faults._replay._values import plain_tensors
 from clipact.faults._replay._watch import Watch, peeking
-from clipact.faults._tensors import TargetTensor
 
 __all__ = ["Observed", "Observer"]
 

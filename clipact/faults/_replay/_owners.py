@@ -6,8 +6,8 @@ from typing import final
 
 from torch import nn
 
+from clipact.faults._memory._tensors import TargetTensor
 from clipact.faults._replay._values import key, plain_tensors
-from clipact.faults._tensors import TargetTensor
 
 __all__ = ["Owners"]
 

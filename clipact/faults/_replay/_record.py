@@ -6,6 +6,7 @@ from typing import Any, Final
 from torch import nn
 from torch.nn.modules import module as torch_module
 
+from clipact.faults._memory._tensors import TargetTensor
 from clipact.faults._replay._choose import choose
 from clipact.faults._replay._dirt import Cause
 from clipact.faults._replay._keeper import Keeper, Wish
@@ -14,7 +15,6 @@ from clipact.faults._replay._recording import Recording
 from clipact.faults._replay._standins import Actor, standing_in, visible_modules
 from clipact.faults._replay._values import plain_tensors
 from clipact.faults._replay._weigh import loads_of, saving
-from clipact.faults._tensors import TargetTensor
 
 __all__ = ["record"]
 

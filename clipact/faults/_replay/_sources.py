@@ -6,9 +6,9 @@ from typing import final
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from clipact.faults._region import Region
+from clipact.faults._memory._region import Region
+from clipact.faults._memory._tensors import TargetTensor
 from clipact.faults._replay._values import key
-from clipact.faults._tensors import TargetTensor
 
 __all__ = ["Sources"]
 

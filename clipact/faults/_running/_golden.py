@@ -5,10 +5,10 @@ from typing import NamedTuple
 from torch import nn
 
 from clipact.errors import CampaignError, ClipactError
-from clipact.faults._bound import bind
-from clipact.faults._evaluation import Evaluation, GoldenRun
+from clipact.faults._evaluations._evaluation import Evaluation, GoldenRun
+from clipact.faults._memory._bound import bind
+from clipact.faults._memory._state import Buffers
 from clipact.faults._running._spec import Spec
-from clipact.faults._state import Buffers
 from clipact.faults._surface import Surface
 from clipact.faults._values import observe
 

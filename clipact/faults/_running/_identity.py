@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from clipact.faults._results._summary import Estimator
 from clipact.faults._running._session import Session
 from clipact.faults._running._spec import Spec
 from clipact.faults._store import Identity
-from clipact.faults._summary import Estimator
 
 
 def identity(model: nn.Module, session: Session, spec: Spec) -> Identity:

@@ -8,7 +8,7 @@ from typing import final
 from torch import nn
 
 from clipact.errors import CampaignError
-from clipact.faults._evaluation import Evaluation
+from clipact.faults._evaluations._evaluation import Evaluation
 from clipact.faults._running._session import Session
 from clipact.faults._running._spec import Options, Outcome, Spec, Task
 from clipact.faults._shipping import Shipped

@@ -5,17 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, final
 
 from clipact.errors import CampaignError
-from clipact.faults._batched import BatchedGolden
+from clipact.faults._evaluations._batched import BatchedGolden
 from clipact.faults._hits import Hits
+from clipact.faults._memory._state import Buffers
 from clipact.faults._models import FaultModel
+from clipact.faults._results._trial import Trial, traced
 from clipact.faults._running._samples import Samples
 from clipact.faults._running._spec import Task
 from clipact.faults._sampling import Sampler
-from clipact.faults._state import Buffers
 from clipact.faults._streams import Draw
 from clipact.faults._surface import Shot, Surface
 from clipact.faults._tally import Tally
-from clipact.faults._trial import Trial, traced
 from clipact.faults._values import Landing, Place, flowing
 
 

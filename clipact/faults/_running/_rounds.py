@@ -5,12 +5,12 @@ from itertools import groupby
 from typing import final
 
 from clipact.errors import CampaignError
+from clipact.faults._numbers._stopping import Watch
+from clipact.faults._results._trial import Trial
 from clipact.faults._running._pace import Pace
 from clipact.faults._running._seen import Seen
 from clipact.faults._running._spec import Limits, Task
 from clipact.faults._sampling import Sampler
-from clipact.faults._stopping import Watch
-from clipact.faults._trial import Trial
 
 
 @final

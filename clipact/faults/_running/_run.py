@@ -14,9 +14,9 @@ from torch import nn
 
 from clipact._progress import Progress
 from clipact.errors import CampaignInterrupted
-from clipact.faults._batched import BatchedEvaluation, BatchedGolden
-from clipact.faults._evaluation import Evaluation, Metrics
-from clipact.faults._result import Result
+from clipact.faults._evaluations._batched import BatchedEvaluation, BatchedGolden
+from clipact.faults._evaluations._evaluation import Evaluation, Metrics
+from clipact.faults._results._result import Result
 from clipact.faults._running._identity import identity
 from clipact.faults._running._job import LocalJob, ShippedJob
 from clipact.faults._running._pace import Pace

@@ -8,20 +8,20 @@ from typing import final
 from torch import nn
 
 from clipact.errors import CampaignError
-from clipact.faults._batched import BatchedGolden
-from clipact.faults._caches import check_uncached
-from clipact.faults._evaluation import Evaluation, Metrics
-from clipact.faults._exclusive import exclusive
+from clipact.faults._evaluations._batched import BatchedGolden
+from clipact.faults._evaluations._evaluation import Evaluation, Metrics
 from clipact.faults._lifetime import Lifetime
+from clipact.faults._memory._caches import check_uncached
+from clipact.faults._memory._exclusive import exclusive
+from clipact.faults._memory._state import Buffers, fingerprint
+from clipact.faults._results._trial import Trial, traced
 from clipact.faults._running._golden import golden_run
 from clipact.faults._running._packing import Packing
 from clipact.faults._running._shortcut import Shortcut, recorded
 from clipact.faults._running._spec import Options, Outcome, Spec, Task
-from clipact.faults._state import Buffers, fingerprint
 from clipact.faults._streams import Draw
 from clipact.faults._surface import Shot
 from clipact.faults._tally import Tally
-from clipact.faults._trial import Trial, traced
 from clipact.surgery import plain_attention
 
 

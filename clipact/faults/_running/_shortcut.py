@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from clipact.faults._evaluation import Metrics
+from clipact.faults._evaluations._evaluation import Metrics
 from clipact.faults._hits import hit_words
+from clipact.faults._memory._state import Buffers
 from clipact.faults._replay import Cause, Recording, record
 from clipact.faults._running._spec import Spec
-from clipact.faults._state import Buffers
 from clipact.faults._surface import Shot, Surface
 from clipact.faults._values import Place
 

@@ -6,11 +6,11 @@ from typing import NamedTuple, final
 from clipact.faults._formats import Format
 from clipact.faults._lifetime import Lifetime
 from clipact.faults._models import FaultModel
+from clipact.faults._numbers._stopping import Precision
+from clipact.faults._results._trial import Trial
 from clipact.faults._sampling import Sampling
 from clipact.faults._shard import Shard
-from clipact.faults._stopping import Precision
 from clipact.faults._targets import Target
-from clipact.faults._trial import Trial
 
 
 @final

@@ -4,7 +4,7 @@ from enum import Enum
 
 import numpy as np
 
-from clipact.faults._kept import Integers, Numbers
+from clipact.faults._results._kept import Integers, Numbers
 
 _DEFENCE = 0.1
 _HALVINGS = 200

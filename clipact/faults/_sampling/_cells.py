@@ -8,7 +8,7 @@ import numpy as np
 
 from clipact.errors import FaultError
 from clipact.faults._hits import BitSpace, Hits
-from clipact.faults._kept import Integers
+from clipact.faults._results._kept import Integers
 from clipact.faults._sampling._by import By
 from clipact.faults._sampling._single import single_hit
 

@@ -6,8 +6,8 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from clipact.faults._kept import Integers, Numbers
-from clipact.faults._pooled import are_shares
+from clipact.faults._numbers._pooled import are_shares
+from clipact.faults._results._kept import Integers, Numbers
 from clipact.faults._sampling._allocation import apportion, neyman_weights
 from clipact.faults._sampling._merging import LEAST, merged
 from clipact.faults._sampling._moments import moments, smoothed_variances

@@ -5,11 +5,11 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from clipact.faults._kept import Integers, Numbers
-from clipact.faults._pooled import NOTHING, are_shares, rate_interval, student_interval
+from clipact.faults._numbers._pooled import NOTHING, are_shares, rate_interval, student_interval
+from clipact.faults._numbers._statistics import Interval
+from clipact.faults._results._kept import Integers, Numbers
 from clipact.faults._sampling._design import Design
 from clipact.faults._sampling._moments import Moments, moments, smoothed_variances
-from clipact.faults._statistics import Interval
 
 _PRIOR = 1.0
 

@@ -6,11 +6,11 @@ from typing import final
 
 import numpy as np
 
-from clipact.faults._kept import Integers, Numbers
+from clipact.faults._numbers._statistics import Interval
+from clipact.faults._results._kept import Integers, Numbers
+from clipact.faults._results._summary import Estimator
 from clipact.faults._sampling._design import Design
 from clipact.faults._sampling._estimate import estimated_by_strata
-from clipact.faults._statistics import Interval
-from clipact.faults._summary import Estimator
 
 
 @final

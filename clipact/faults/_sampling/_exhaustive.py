@@ -9,8 +9,8 @@ import numpy as np
 
 from clipact.errors import FaultError
 from clipact.faults._hits import BitSpace, Hits
-from clipact.faults._kept import Integers, Numbers
 from clipact.faults._models import FaultModel
+from clipact.faults._results._kept import Integers, Numbers
 from clipact.faults._sampling._estimator import StratifiedEstimator
 from clipact.faults._sampling._sampling import Sampler, Sampling
 from clipact.faults._sampling._single import bits_of_single_fault, single_hit

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from clipact.faults._kept import Integers, Numbers
+from clipact.faults._results._kept import Integers, Numbers
 
 LEAST = 2
 """Trials of a stratum; its variance cannot be told from fewer."""

@@ -5,7 +5,7 @@ from typing import final
 
 import numpy as np
 
-from clipact.faults._kept import Integers, Numbers
+from clipact.faults._results._kept import Integers, Numbers
 
 _HALF = 0.5
 

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from clipact.faults._hits import Codes
-from clipact.faults._kept import Integers
+from clipact.faults._results._kept import Integers
 from clipact.faults._streams import Draw, Purpose, Streams
 
 _ROUNDS: Final = 40

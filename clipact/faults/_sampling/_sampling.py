@@ -4,11 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from clipact.faults._hits import BitSpace, Hits
-from clipact.faults._kept import Integers, Numbers
 from clipact.faults._models import FaultModel
-from clipact.faults._pooled import NOTHING, trial_mean
-from clipact.faults._statistics import Interval
-from clipact.faults._summary import Estimator
+from clipact.faults._numbers._pooled import NOTHING, trial_mean
+from clipact.faults._numbers._statistics import Interval
+from clipact.faults._results._kept import Integers, Numbers
+from clipact.faults._results._summary import Estimator
 
 
 class Sampler(ABC):

@@ -8,8 +8,8 @@ import numpy as np
 
 from clipact.errors import FaultError
 from clipact.faults._hits import BitSpace, Hits
-from clipact.faults._kept import Integers, Numbers
 from clipact.faults._models import FaultModel
+from clipact.faults._results._kept import Integers, Numbers
 from clipact.faults._sampling._allocation import Allocation
 from clipact.faults._sampling._by import By, by_tensor_and_bit
 from clipact.faults._sampling._cells import Cells

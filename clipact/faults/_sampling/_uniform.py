@@ -7,8 +7,8 @@ from typing import final
 import numpy as np
 
 from clipact.faults._hits import BitSpace, Hits
-from clipact.faults._kept import Integers, Numbers
 from clipact.faults._models import FaultModel, draw_parts
+from clipact.faults._results._kept import Integers, Numbers
 from clipact.faults._sampling._sampling import Sampler, Sampling
 from clipact.faults._streams import Draw
 

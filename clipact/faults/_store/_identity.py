@@ -11,9 +11,9 @@ from clipact._version import __version__
 from clipact.errors import CampaignError
 from clipact.faults._formats import Format
 from clipact.faults._models import FaultModel
+from clipact.faults._results._summary import Estimator
 from clipact.faults._store._codec import Json, show
 from clipact.faults._store._unknown import read_estimator, read_fault_model, read_format, write
-from clipact.faults._summary import Estimator
 
 _NAMES = {
     "weights": "SHA-256 of the weights",

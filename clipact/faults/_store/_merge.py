@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from clipact.errors import CampaignError
-from clipact.faults._atomic import replacing
+from clipact.faults._results._atomic import replacing
 from clipact.faults._store._errors import explained
 from clipact.faults._store._file import durable, opened, read_only, reading, transaction
 from clipact.faults._store._identity import differences, from_json

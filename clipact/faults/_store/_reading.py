@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clipact.faults._columns import Block, Columns, join
-from clipact.faults._kept import Integers, KeptFaults, kept_faults
-from clipact.faults._result import Result
+from clipact.faults._results._columns import Block, Columns, join
+from clipact.faults._results._kept import Integers, KeptFaults, kept_faults
+from clipact.faults._results._result import Result
 from clipact.faults._store._identity import Identity
 from clipact.faults._store._schema import columns
 

@@ -11,8 +11,9 @@ from typing import final
 import numpy as np
 
 from clipact.errors import CampaignError
-from clipact.faults._kept import Integers
-from clipact.faults._result import Result
+from clipact.faults._results._kept import Integers
+from clipact.faults._results._result import Result
+from clipact.faults._results._trial import Trial
 from clipact.faults._store._errors import explained
 from clipact.faults._store._file import durable, opened, reading, transaction
 from clipact.faults._store._identity import Identity, differences, from_json, to_json
@@ -20,7 +21,6 @@ from clipact.faults._store._lock import Lock
 from clipact.faults._store._reading import result_of
 from clipact.faults._store._schema import create, meta_of
 from clipact.faults._store._writing import insert
-from clipact.faults._trial import Trial
 
 
 @final

@@ -10,11 +10,11 @@ from torch import Tensor
 from clipact.errors import CampaignError, FaultError
 from clipact.faults._formats import Format
 from clipact.faults._hits import BitSpace, Codes, Numbers
-from clipact.faults._kept import Integers
 from clipact.faults._models import FaultModel, Mechanism
-from clipact.faults._statistics import Interval
+from clipact.faults._numbers._statistics import Interval
+from clipact.faults._results._kept import Integers
+from clipact.faults._results._summary import Estimator
 from clipact.faults._store._codec import Json, UnreadableError, decode, encode, show
-from clipact.faults._summary import Estimator
 
 
 @final

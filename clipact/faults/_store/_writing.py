@@ -3,10 +3,10 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from clipact.faults._gather import place_of, values_of
 from clipact.faults._models import FaultModel
+from clipact.faults._results._gather import place_of, values_of
+from clipact.faults._results._trial import Trial
 from clipact.faults._store._schema import columns
-from clipact.faults._trial import Trial
 
 
 def insert(

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from clipact.faults._held import Held
+from clipact.faults._memory._held import Held
 from clipact.faults._targets._stored import StoredTarget
 
 

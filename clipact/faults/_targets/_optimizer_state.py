@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from clipact.errors import FaultError
-from clipact.faults._held import Held
+from clipact.faults._memory._held import Held
 from clipact.faults._targets._stored import StoredTarget
 from clipact.where import Where
 

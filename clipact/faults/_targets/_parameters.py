@@ -6,10 +6,10 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from clipact.faults._held import Held
-from clipact.faults._packed import packed
+from clipact.faults._memory._held import Held
+from clipact.faults._memory._packed import packed
+from clipact.faults._memory._tensors import is_bias
 from clipact.faults._targets._stored import StoredTarget
-from clipact.faults._tensors import is_bias
 from clipact.surgery import thresholds
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from clipact.faults._formats import Format
 from clipact.faults._hits import BitSpace
-from clipact.faults._tensors import TargetTensor, unwrapped
+from clipact.faults._memory._tensors import TargetTensor, unwrapped
 
 
 def bit_spaces(tensors: Iterable[TargetTensor], format: Format) -> list[BitSpace]:  # noqa: A002 - the public keyword

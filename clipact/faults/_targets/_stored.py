@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from clipact.faults._held import Held
+from clipact.faults._memory._held import Held
+from clipact.faults._memory._tensors import TargetTensor, choose
 from clipact.faults._targets._target import Target
-from clipact.faults._tensors import TargetTensor, choose
 from clipact.where import Where
 
 

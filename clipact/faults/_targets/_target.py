@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 from torch import nn
 
 from clipact.errors import FaultError
-from clipact.faults._tensors import TargetTensor, unique
+from clipact.faults._memory._tensors import TargetTensor, unique
 
 if TYPE_CHECKING:
     from clipact.faults._targets._flowing import FlowingTarget

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from clipact.faults._hits import Codes, Hits
 from clipact.faults._models import FaultModel
-from clipact.faults._record import FaultRecord
-from clipact.faults._tabulate import rows
+from clipact.faults._records._record import FaultRecord
+from clipact.faults._records._tabulate import rows
 from clipact.faults._values._place import Place
 
 

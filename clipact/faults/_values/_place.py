@@ -8,7 +8,7 @@ from torch import Tensor
 
 from clipact.faults._formats import Format
 from clipact.faults._hits import BitSpace
-from clipact.faults._tensors import unwrapped
+from clipact.faults._memory._tensors import unwrapped
 from clipact.faults._values._batch import Batch
 
 

@@ -7,8 +7,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from clipact.faults._held import integers, is_sharded
-from clipact.faults._storage import unplain
+from clipact.faults._memory._held import integers, is_sharded
+from clipact.faults._memory._storage import unplain
 from clipact.faults._values._batch import Batch
 from clipact.faults._values._leaves import Leaf
 from clipact.faults._values._place import Source

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from clipact.errors import FaultError
-from clipact.faults._corrupt import corrupted_codes, group_scale
 from clipact.faults._formats import Format
-from clipact.faults._held import integers
 from clipact.faults._hits import Hits, Indices, hit_words
+from clipact.faults._memory._corrupt import corrupted_codes, group_scale
+from clipact.faults._memory._held import integers
+from clipact.faults._memory._storage import shares_words, storage_positions, storage_words
 from clipact.faults._models import FaultModel
-from clipact.faults._storage import shares_words, storage_positions, storage_words
 from clipact.faults._values._landing import Landing
 from clipact.faults._values._place import Place
 

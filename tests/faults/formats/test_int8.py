@@ -5,8 +5,8 @@ from torch import nn
 
 from clipact.errors import FaultError
 from clipact.faults import BitFlip, Buffers, Weights, inject
-from clipact.faults._bound import bind
 from clipact.faults._formats import Int8
+from clipact.faults._memory._bound import bind
 
 FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 FLOATS += [torch.float8_e4m3fn, torch.float8_e5m2]

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from clipact.faults import Buffers, Native, inject
-from clipact.faults._corrupt import corrupted
 from clipact.faults._hits import BitSpace, hit_words
+from clipact.faults._memory._corrupt import corrupted
 from clipact.faults._models import draw_parts
 from clipact.faults._streams import Draw
 

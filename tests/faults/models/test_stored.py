@@ -7,7 +7,6 @@ from torch import nn
 
 from clipact.faults import Weights, inject
 from clipact.faults._formats import FixedPoint, Int8, Native
-from clipact.faults._listed import Listed
 from clipact.faults._models import (
     BitFlip,
     Burst,
@@ -17,6 +16,7 @@ from clipact.faults._models import (
     StuckAt,
     Zero,
 )
+from clipact.faults._records._listed import Listed
 from clipact.faults._store._unknown import read_fault_model, read_format, write
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.utils import _pytree as pytree
 
+from clipact.faults._memory._state import Buffers
+from clipact.faults._memory._storage import storage_positions, storage_words
 from clipact.faults._replay import Cause, _record, record
 from clipact.faults._replay._standins import StandIn
-from clipact.faults._state import Buffers
-from clipact.faults._storage import storage_positions, storage_words
 
 
 def same(one, other):

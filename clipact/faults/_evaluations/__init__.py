@@ -1,0 +1,1 @@
+"""How a model is measured: by a function of the user's, or batch by batch."""

@@ -1,0 +1,1 @@
+"""Tensors in memory: their words, the faults in these, and the bits of before."""

@@ -1,0 +1,1 @@
+"""Intervals, sample sizes and rules to stop by."""

@@ -1,0 +1,1 @@
+"""Faults as data: tables of them, files, and lists that are injected again."""

@@ -1,0 +1,1 @@
+"""What campaigns found: rows as columns, sums of them, and comparisons."""
