@@ -86,5 +86,54 @@ def test_a_protected_model_meets_the_same_faults(model, images):
     assert ca.report.accuracy_vs_ber(results).axes
 
 
+def test_the_words_of_faults():
+    models = [
+        faults.BitFlip(count=1),
+        faults.StuckAt(1, rate=1e-6),
+        faults.Burst(bits=4, rate=1e-6),
+        faults.RandomValue(-1.0, 1.0, count=1),
+    ]
+    assert [str(each).split("(")[0] for each in models] == [
+        "BitFlip",
+        "StuckAt",
+        "Burst",
+        "RandomValue",
+    ]
+    where = ca.where.named("layer4*")
+    targets = [
+        faults.Weights(where=where),
+        faults.Buffers(),
+        faults.Thresholds(),
+        faults.Activations(),
+        faults.Inputs(),
+        faults.Weights() | faults.Biases(),
+    ]
+    assert all(isinstance(target, faults.Target) for target in targets)
+    formats = [faults.Native(), faults.FixedPoint(bits=32, fraction=16), faults.Int8()]
+    assert all(isinstance(each, faults.Format) for each in formats)
+
+
+def test_campaign(model, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    loader = [(images, model(images).argmax(1))]
+    campaign = faults.Campaign(
+        model,
+        faults.Classification(loader),
+        fault=faults.BitFlip(rate=1e-6),
+        target=faults.Weights(),
+        trials=4,
+        seed=0,
+    )
+    result = campaign.run(store="run.sqlite", executor=None, progress=True, replay=True, verify=0.0)
+    assert (tmp_path / "run.sqlite").is_file()
+    columns = ["trial", "fault", "accuracy", "sdc", "due", "seconds"]
+    assert list(result.to_pandas().columns)[:6] == columns
+    assert "BitFlip(rate=1e-06)" in str(result.summary())
+    assert ca.report.accuracy_vs_ber([result]).axes
+    assert result.to_parquet("run.parquet").is_file()
+    assert isinstance(faults.executors.processes(2), faults.executors.Executor)
+    assert callable(faults.executors.ray)
+
+
 def test_sample_size():
     assert faults.sample_size(10**9, margin=0.01, confidence=0.95) == 9604

@@ -1,12 +1,15 @@
 """Verification of replayed trials."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 from torch import nn
 
-from clipact.faults import BitFlip, Campaign, Classification, Weights
+from clipact.faults import BitFlip, Buffers, Campaign, Classification, Weights
 from clipact.faults._replay import Recording
 from clipact.faults._running import _shortcut
+from clipact.where import named
 
 ONE = BitFlip(count=1)
 
@@ -71,3 +74,48 @@ def test_bits_are_compared_and_nan_is_itself():
     assert not _shortcut._same_bits([zero], [-zero])
     assert not _shortcut._same_bits([zero], [zero.double()])
     assert not _shortcut._same_bits([zero, zero], [zero])
+
+
+@pytest.mark.parametrize("target", [Weights(where=named("4.*")), Buffers(where=named("1.*"))])
+def test_buffers_that_an_evaluation_updates_are_as_in_a_full_run(target):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(8, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 64), nn.Linear(64, 4)
+    ).eval()
+    inputs = torch.randn(32, 8)
+
+    def recalibrated(net):
+        net[1].train()
+        net(inputs)
+        net[1].eval()
+        return {
+            "output": float(net(inputs).nan_to_num().clamp(-9, 9).sum()),
+            "mean": float(net[1].running_mean.nan_to_num().clamp(-9, 9).sum()),
+        }
+
+    campaign = Campaign(model, recalibrated, fault=ONE, target=target, trials=12)
+    full = campaign.run(progress=False, replay=False)
+    assert table(campaign.run(progress=False, verify=1.0)) == table(full)
+    assert table(campaign.run(progress=False)) == table(full)
+
+
+def test_a_replay_that_fails_is_run_again_from_the_same_buffers(monkeypatch):
+    class Spoilt:
+        valid, skipped = False, 1
+
+    @contextmanager
+    def replaying(self, *args, **kwargs):
+        yield Spoilt()
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Linear(8, 4)).eval()
+
+    def updated(net):
+        net[1].train()
+        net(torch.ones(4, 8).cumsum(0))
+        return float(net[1].running_mean.sum())
+
+    campaign = Campaign(model, updated, fault=ONE, target=Weights(where=named("2.*")), trials=4)
+    full = campaign.run(progress=False, replay=False)
+    monkeypatch.setattr(Recording, "replaying", replaying)
+    assert table(campaign.run(progress=False)) == table(full)

@@ -44,12 +44,13 @@ class Buffers:
             yield
         finally:
             try:
-                self._restore()
+                self.restore()
             except BaseException:
-                self._restore()
+                self.restore()
                 raise
 
-    def _restore(self) -> None:
+    def restore(self) -> None:
+        """Put every buffer back now."""
         for owner, name, buffer in self._held:
             buffers = _buffers(owner)
             if buffers.get(name) is not buffer:

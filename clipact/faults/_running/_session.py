@@ -128,7 +128,9 @@ class Session:
         recording = None
         if self._options.replay and exact:
             recording = recorded(self.surface, self._evaluate, self._spec, self._buffers)
-        return Shortcut(self.surface, recording, self._spec.seed, self._options.verify)
+        return Shortcut(
+            self.surface, recording, self._buffers, self._spec.seed, self._options.verify
+        )
 
     def _trial(self, place: int, number: int) -> tuple[Trial, bool]:
         spec = self._spec

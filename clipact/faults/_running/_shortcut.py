@@ -30,9 +30,12 @@ _UNASKED = 2  # replayed trials that are verified whatever is asked for
 class Shortcut:
     """Evaluates a model whose faults are in place: with what is golden replayed, or in full.
 
+    Where an evaluation is run again, in full, the buffers that the first run updated are put back before.
+
     Args:
         surface: Where faults may fall.
         recording: What to replay; None for nothing.
+        buffers: As they are without faults.
         seed: Of the campaign: which trials are verified.
         verify: Share of the trials that are run in full too, besides the first two in which anything is replayed.
 
@@ -41,10 +44,16 @@ class Shortcut:
     """
 
     def __init__(
-        self, surface: Surface, recording: Recording | None, seed: int, verify: float
+        self,
+        surface: Surface,
+        recording: Recording | None,
+        buffers: Buffers,
+        seed: int,
+        verify: float,
     ) -> None:
         self.notes: list[str] = []
-        self._surface, self._recording = surface, recording
+        self._surface, self._recording, self._buffers = surface, recording, buffers
+        self._held = {id(buffer) for buffer in surface.model.buffers()}
         self._seed, self._verify = seed, verify
         self._unasked = _UNASKED
         self._modules = dict(surface.model.named_modules())
@@ -55,19 +64,25 @@ class Shortcut:
         recording = self._recording
         if recording is None or recording.reason is not None or cause is None:
             return run(), False
+        buffers = self._before(cause[0])
+
+        def again() -> Metrics:
+            buffers.restore()
+            return run()
+
         verified = self._unasked > 0 or self._is_verified(shot)
         with _outputs(self._surface.model, wanted=verified) as given:
             try:
                 with recording.replaying(*cause, rows=self._rows(shot, cause[0])) as replay:
                     metrics = run()
             except Exception:
-                return run(), False
+                return again(), False
         if not replay.valid:
-            return run(), False
+            return again(), False
         if not verified or not replay.skipped:
             return metrics, bool(replay.skipped)
         self._unasked -= 1
-        return self._verified(run, shot, metrics, given)
+        return self._verified(again, shot, metrics, given)
 
     def _verified(
         self, run: Run, shot: Shot, metrics: Metrics, given: Sequence[Any]
@@ -98,6 +113,11 @@ class Shortcut:
         calls: list[tuple[str, int | None]] = [(place.source.site, 0) for place in places]
         return self._surface.tensors_hit(shot.hits), calls
 
+    def _before(self, tensors: Sequence[int]) -> Buffers:
+        """The buffers as they are now, with the faults in them if there are any."""
+        hit = {id(self._surface.bound.tensors[at].tensor) for at in tensors}
+        return Buffers(self._surface.model) if hit & self._held else self._buffers
+
     def _rows(self, shot: Shot, tensors: Sequence[int]) -> dict[int, list[int]]:
         """Of tensors with faults in few of their rows, which rows these are."""
         found: dict[int, list[int]] = {}
@@ -119,6 +139,11 @@ def recorded(
     surface: Surface, run: Callable[[], object], spec: Spec, buffers: Buffers
 ) -> Recording:
     """Two more golden runs, recorded."""
+
+    def fresh() -> None:
+        with buffers.kept():
+            run()
+
     weights = {
         Cause(frozenset({place})): float(space.bits)
         for place, space in enumerate(surface.bound.spaces)
@@ -129,8 +154,7 @@ def recorded(
         cause = Cause(calls=frozenset({(place.source.site, None)}))
         weights[cause] = weights.get(cause, 0.0) + space.bits
     hits = min(fault.expected(surface.spaces) for fault in spec.faults)
-    with buffers.kept():
-        return record(surface.model, run, surface.bound.tensors, weights=weights, hits=hits)
+    return record(surface.model, fresh, surface.bound.tensors, weights=weights, hits=hits)
 
 
 @contextmanager
