@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Any
 from clipact._version import __version__
 
 if TYPE_CHECKING:
-    from clipact import errors, faults, functional, methods, nn, report, where
+    from clipact import (
+        errors,
+        faults,
+        functional,
+        integrations,
+        methods,
+        nn,
+        report,
+        schedules,
+        sparsity,
+        spiking,
+        training,
+        where,
+    )
     from clipact.calibration import (
         Granularity,
         OnOutOfRange,
@@ -51,16 +64,34 @@ __all__ = [
     "functional",
     "guard_output",
     "harden_",
+    "integrations",
     "methods",
     "nn",
     "protect",
     "replace_activations",
     "report",
+    "schedules",
+    "sparsity",
+    "spiking",
     "thresholds",
+    "training",
     "where",
 ]
 
-_PACKAGES = ("errors", "faults", "functional", "methods", "nn", "report", "where")
+_PACKAGES = (
+    "errors",
+    "faults",
+    "functional",
+    "integrations",
+    "methods",
+    "nn",
+    "report",
+    "schedules",
+    "sparsity",
+    "spiking",
+    "training",
+    "where",
+)
 _CALIBRATION = (
     "Granularity",
     "OnOutOfRange",

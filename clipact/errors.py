@@ -35,12 +35,32 @@ class CampaignError(ClipactError, RuntimeError):
     """A campaign cannot go on: data that changes between runs, an evaluation that fails, a model in use."""
 
 
+class TrainingError(ClipactError, RuntimeError):
+    """Thresholds cannot be trained as asked; those of the stage at work are as they were before it."""
+
+
+class ScheduleError(ClipactError, ValueError):
+    """A schedule that has no meaning, or one for a value that an optimizer also trains."""
+
+
+class SparsityError(ClipactError, ValueError):
+    """A sparsity, slope or variance that no initialisation gives, or a network the theory does not cover."""
+
+
+class SpikingError(ClipactError, ValueError):
+    """A network that cannot become spiking, or a spiking layer used where it has no meaning."""
+
+
 class MissingExtraError(ClipactError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
 
 
 class OutOfRangeError(ClipactError, ArithmeticError):
     """An activation left its calibrated range while a detector was told to raise."""
+
+
+class StabilityWarning(UserWarning):
+    """An initialisation whose signal may explode or die in depth; the message says what to change."""
 
 
 class OutOfRangeWarning(UserWarning):

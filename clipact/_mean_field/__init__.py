@@ -1,0 +1,1 @@
+"""What a wide random layer does to the variance of a signal: closed forms in pure Python, float64."""

@@ -1,0 +1,1 @@
+"""Spiking networks of one time step: conversion, regularisation, meters, energy, deployment."""

@@ -1,0 +1,1 @@
+"""Train thresholds, a stage at a time, in any training loop."""
