@@ -83,6 +83,30 @@ def test_refuses_what_did_not_meet_the_same_faults(other, difference):
         compare({"a": result(NOISE), "b": other})
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        result(NOISE + 0.01, target="Weights() | Thresholds()", population=640, digest="e"),
+        result(NOISE + 0.01, digest="e"),
+    ],
+)
+def test_trials_with_other_faults_are_paired_by_number_on_demand(other):
+    with pytest.raises(CampaignError, match="same_faults=False"):
+        compare({"a": result(NOISE), "b": other})
+    found = compare({"a": result(NOISE), "b": other}, same_faults=False)
+    assert found.rows[1].pairs == 60
+    assert found.rows[1].difference.estimate == pytest.approx(0.01)
+    assert "not all faults the same" in str(found)
+    with pytest.raises(CampaignError, match="their seed: 0 and 1"):
+        compare({"a": result(NOISE), "b": result(NOISE, seed=1)}, same_faults=False)
+
+
+def test_weighted_trials_are_not_paired_by_number():
+    weighted = result(NOISE, sampling="stratified", estimators={LOW: object()})
+    with pytest.raises(CampaignError, match="sample uniformly"):
+        compare({"a": weighted, "b": weighted}, same_faults=False)
+
+
 def test_a_target_in_other_words_with_the_same_faults_is_compared():
     assert compare({"a": result(NOISE), "b": result(NOISE, target="Weights(where=anywhere())")})
 

@@ -52,6 +52,7 @@ class Comparison:
         confidence: Of the intervals.
         rows: By fault model, then by name; the baseline's own have difference 0.
         weighted: Whether the baseline's estimator weighed the pairs, because they were not sampled uniformly.
+        same_faults: Whether both models of a pair met the same faults.
     """
 
     baseline: str
@@ -59,6 +60,7 @@ class Comparison:
     confidence: float
     rows: tuple[Difference, ...]
     weighted: bool = False
+    same_faults: bool = True
 
     def __str__(self) -> str:
         header = ["fault", "model", self.metric, f"minus {self.baseline}"]
@@ -72,7 +74,10 @@ class Comparison:
         how = f"{percent} percentile bootstrap over paired trials"
         if self.weighted:
             how = f"{percent} over paired trials, weighted as they were sampled"
-        note = f"[low, high]: {how} (same faults in both)."
+        faults = (
+            "same faults in both" if self.same_faults else "same seed, but not all faults the same"
+        )
+        note = f"[low, high]: {how} ({faults})."
         return "\n".join([aligned(header, cells), note, *self._left_out()])
 
     def _left_out(self) -> Iterator[str]:
@@ -90,13 +95,17 @@ def compare(
     baseline: str | None = None,
     metric: str = "accuracy",
     confidence: float = 0.95,
+    same_faults: bool = True,
 ) -> Comparison:
     """Differences between models under the same faults, trial by trial.
 
     Because both models meet the same faults, a trial that is bad luck for one is bad luck for the other, and the
     difference is known much better than either mean. Trials that only one campaign has, or whose evaluation raised in
-    either, are left out and counted. Models that did not meet the same faults, such as one whose thresholds are a
-    target too, are refused: compare their summaries instead.
+    either, are left out and counted.
+
+    Models whose targets differ, such as one whose thresholds are a target too, meet the same faults only in the tensors
+    they share, by rate and by name. ``same_faults=False`` pairs their trials by number all the same: the intervals hold,
+    and are the narrower the more faults the two share.
 
     Args:
         results: Names and results of campaigns with equal seed, trials, fault models, number format, labels and
@@ -104,9 +113,27 @@ def compare(
         baseline: Name of the one that the others are compared with; the first if None.
         metric: Which metric.
         confidence: Of the intervals, between 0 and 1.
+        same_faults: Refuse campaigns in which a trial met other faults than its pair.
 
     Raises:
         CampaignError: Fewer than two results, no such baseline or metric, or campaigns that differ.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from clipact import faults
+        >>> x = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
+        >>> model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+        >>> def campaign(target):
+        ...     check = lambda net: float((net(x).argmax(1) == 0).float().mean())
+        ...     return faults.Campaign(
+        ...         model, check, fault=faults.BitFlip(rate=1e-3), target=target, trials=20, seed=0
+        ...     ).run(progress=False)
+        >>> weights = campaign(faults.Weights())
+        >>> both = campaign(faults.Weights() | faults.Biases())
+        >>> table = compare({"weights": weights, "and biases": both}, metric="value", same_faults=False)
+        >>> [(row.name, row.pairs) for row in table.rows]
+        [('weights', 20), ('and biases', 20)]
     """
     if not isinstance(results, Mapping) or len(results) < 2:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
         raise CampaignError(
@@ -117,13 +144,14 @@ def compare(
         raise CampaignError(f"baseline={name!r} is none of {list(results)}")
     reference = results[name]
     for other, result in results.items():
-        check_paired(name, reference, other, result)
+        check_paired((name, reference), (other, result), same_faults=same_faults)
     rows = tuple(
         _difference(other, pair(reference, result, fault), fault, metric, confidence)
         for fault in reference.faults
         for other, result in results.items()
     )
-    return Comparison(name, metric, confidence, rows, bool(reference.estimators))
+    weighted = bool(reference.estimators)
+    return Comparison(name, metric, confidence, rows, weighted, same_faults)
 
 
 def _difference(

@@ -66,12 +66,25 @@ def pair(baseline: Result, other: Result, fault: FaultModel) -> Pairs:
     return Pairs(baseline, other, trials[good], (base[good], own[good]), failed, alone)
 
 
-def check_paired(name: str, reference: Result, other: str, result: Result) -> None:
-    """Refuse campaigns that did not meet the same faults.
+def check_paired(
+    baseline: tuple[str, Result], other: tuple[str, Result], *, same_faults: bool
+) -> None:
+    """Refuse campaigns whose trials are no pairs.
+
+    Args:
+        baseline: Name and result of the one.
+        other: Of the other.
+        same_faults: Whether the two of a pair must have met the same faults.
 
     Raises:
-        CampaignError: They did not; the message says in what they differ.
+        CampaignError: They are not; the message says in what they differ.
     """
+    (name, reference), (second, result) = baseline, other
+    if not same_faults and (reference.estimators or result.estimators):
+        raise CampaignError(
+            f"{name} and {second} are sampled {reference.sampling} and {result.sampling}; same_faults=False needs trials"
+            " that all count alike: sample uniformly, or compare campaigns with the same faults"
+        )
     for what, a, b in (
         ("seed", reference.seed, result.seed),
         ("number of trials", reference.trials_per_fault, result.trials_per_fault),
@@ -80,13 +93,18 @@ def check_paired(name: str, reference: Result, other: str, result: Result) -> No
         ("data", reference.data, result.data),
         ("sampling", reference.sampling, result.sampling),
         ("lifetime of faults", reference.lifetime, result.lifetime),
-        *_faults_met(reference, result),
+        *(_faults_met(reference, result) if same_faults else ()),
     ):
         if a != b:
             raise CampaignError(
-                f"{name} and {other} are not paired and differ in their {what}: {a} and {b}; run both campaigns with the"
-                " same seed, trials, fault, target, format and data"
+                f"{name} and {second} are not paired and differ in their {what}: {a} and {b}; run both campaigns with the"
+                " same seed, trials, fault, target, format and data" + _how_to_go_on(what)
             )
+
+
+def _how_to_go_on(what: str) -> str:
+    faults = what in {"target", "number of bits of the target"} or what.startswith("faults")
+    return ", or pair trials by number with compare(..., same_faults=False)" if faults else ""
 
 
 def _faults_met(a: Result, b: Result) -> Iterator[tuple[str, object, object]]:
