@@ -7,6 +7,7 @@ change hands back, with ``restore()``.
 from clipact.surgery._find import find_sites, watch
 from clipact.surgery._intercept import Execution, intercept
 from clipact.surgery._kinds import ACTIVATIONS, BOUNDED
+from clipact.surgery._operations_count import COUNTED, dense_operations, effective_operations
 from clipact.surgery._output_guard import attach_output, guard_output
 from clipact.surgery._receipt import Receipt
 from clipact.surgery._replace import replace_activations
@@ -17,12 +18,15 @@ from clipact.surgery._thresholds import harden_, thresholds
 __all__ = [
     "ACTIVATIONS",
     "BOUNDED",
+    "COUNTED",
     "Example",
     "Execution",
     "Receipt",
     "Site",
     "Sites",
     "attach_output",
+    "dense_operations",
+    "effective_operations",
     "evaluating",
     "find_sites",
     "guard_output",
