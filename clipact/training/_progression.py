@@ -1,0 +1,153 @@
+"""The stages of a progressive schedule, and which of them is at work."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, final
+
+from torch import nn
+from torch.optim import Optimizer
+
+from clipact.errors import TrainingError
+from clipact.training._lease import Lease
+from clipact.training._optimizers import check_optimizers
+from clipact.training._stage import Stage
+
+__all__ = ["Progression"]
+
+
+@final
+class Progression:
+    """The stages of a progressive schedule, and which of them is at work; made by :func:`progressive`.
+
+    Iterating gives the stage at work, then the next, until all are done. A loop that was left early, or whose state
+    was saved, starts with the stage at which it stopped. Use it as a context manager to have flags and hooks put
+    back after an exception at once.
+
+    Args:
+        stages: The stages, in order.
+        model: The model whose normalisation layers are frozen meanwhile, if any.
+
+    Attributes:
+        stages: The stages, in order.
+    """
+
+    def __init__(self, stages: Sequence[Stage], model: nn.Module | None) -> None:
+        self.stages = tuple(stages)
+        self._position = 0
+        self._lease = Lease(list(self.thresholds.values()), model, self.gate)
+        self._lease.open()
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage at work; None when all are done."""
+        return None if self.done else self.stages[self._position]
+
+    @property
+    def done(self) -> bool:
+        """Whether all stages are done."""
+        return self._position == len(self.stages)
+
+    @property
+    def thresholds(self) -> dict[str, nn.Parameter]:
+        """All thresholds by name, in the order of their stages."""
+        return {name: each for stage in self.stages for name, each in stage.thresholds.items()}
+
+    def __len__(self) -> int:
+        return len(self.stages)
+
+    def __iter__(self) -> Iterator[Stage]:
+        self._lease.open()
+        try:
+            while (stage := self.stage) is not None:
+                yield stage
+                if self.stage is stage:
+                    self.advance()
+        finally:
+            self.close()
+
+    def advance(self) -> Stage | None:
+        """End the stage at work; the next one, or None when that was the last.
+
+        Iterating does this by itself. Processes that train together must do it at the same step.
+        """
+        self._position = min(self._position + 1, len(self.stages))
+        return self.stage
+
+    def gate(self) -> None:
+        """:meth:`Stage.gate` of the stage at work; when all are done, hold everything still."""
+        if (stage := self.stage) is not None:
+            stage.gate()
+            return
+        self.stages[0].hold()
+        for threshold in self.stages[0].parameters():
+            threshold.grad = None
+
+    def attach(self, *optimizers: Optimizer) -> Self:
+        """Gate in every ``step()`` of these optimizers, before the update, until :meth:`close`.
+
+        Args:
+            *optimizers: Together they must have all thresholds; they may have any other parameter.
+
+        Returns:
+            The progression itself.
+
+        Raises:
+            TrainingError: They lack a threshold, or one is an LBFGS, which moves parameters without gradients too.
+        """
+        check_optimizers(self.thresholds, optimizers)
+        for optimizer in optimizers:
+            self._lease.gate_optimizer(optimizer)
+        return self
+
+    def close(self) -> None:
+        """Put flags, normalisation layers and optimizers back as they were; iterating on changes them again."""
+        self._lease.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which stage is at work, and of which thresholds; their values are in the model's own ``state_dict``."""
+        return {"stage": self._position, "plan": self._plan()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on at the stage of a :meth:`state_dict`.
+
+        Raises:
+            TrainingError: It is that of other thresholds, or of the same in another order.
+        """
+        _check_state(state, self._plan())
+        self._position = int(state["stage"])
+
+    def _plan(self) -> list[dict[str, list[int]]]:
+        return [
+            {name: list(each.shape) for name, each in stage.thresholds.items()}
+            for stage in self.stages
+        ]
+
+    def __enter__(self) -> Self:
+        self._lease.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        at_work = "done" if self.done else f"at {self.stage}"
+        return f"Progression of {len(self)} stages, {at_work}"
+
+
+def _check_state(state: Mapping[str, Any], plan: list[dict[str, list[int]]]) -> None:
+    found = state.get("plan")
+    if found == plan and state.get("stage") in range(len(plan) + 1):
+        return
+    raise TrainingError(
+        f"the state to resume from is that of other thresholds or another order: its first stage trains "
+        f"{_first(found)}, here it is {_first(plan)}; resume with the same model, thresholds, order and groups"
+    )
+
+
+def _first(plan: Any) -> str:
+    return str(plan[0]) if plan else "nothing"
