@@ -2,9 +2,11 @@
 
 from typing import ClassVar, final
 
+import torch
 import torch.fx
 from torch import Tensor, nn
 
+from clipact._mean_field import clipped
 from clipact.functional import crelu, cst
 from clipact.functional._threshold import at_dtype
 from clipact.nn._base import Activation, check_granularities
@@ -49,6 +51,37 @@ class CReLU(_Clipped):
         tensor([0., 0., 1., 2.])
     """
 
+    @classmethod
+    def from_sparsity(
+        cls,
+        sparsity: float,
+        slope: float | None = None,
+        q_star: float = 1.0,
+        *,
+        shape: tuple[int, ...] = (1,),
+    ) -> "CReLU":
+        r"""The thresholds at which this share of outputs is zero, clipped for stability in depth.
+
+        The initialisation that belongs to them comes from :func:`clipact.sparsity.edge_of_chaos`, which also warns where
+        a deep network would be unstable.
+
+        Args:
+            sparsity: Share of zeros for Gaussian inputs of mean 0 and variance ``q_star``; in [0.5, 1).
+            slope: Of the variance map at the edge of chaos, in (0, 1); by default the largest multiple of 0.05 up to 0.9
+                that leaves a margin (``delta`` of at least 2.5).
+            q_star: Variance of the input; both thresholds scale with its root.
+            shape: Their granularity: ``(1,)`` for the layer, ``(C, 1, 1)`` a channel.
+
+        Raises:
+            SparsityError: Sparsity, slope or ``q_star`` is out of range.
+
+        Examples:
+            >>> CReLU.from_sparsity(0.85)
+            CReLU(tau=1.03643, m=1.2796)
+        """
+        law = clipped(cls.__name__, sparsity, slope, q_star, two_sided=False)
+        return cls(torch.full(shape, law.tau), torch.full(shape, law.m))
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation."""
         return crelu(x, self.tau, self.m)
@@ -78,6 +111,37 @@ class CST(_Clipped):
         >>> CST(1.0, 2.0)(torch.tensor([-9.0, -2.0, 1.0, 9.0]))
         tensor([-2., -1.,  0.,  2.])
     """
+
+    @classmethod
+    def from_sparsity(
+        cls,
+        sparsity: float,
+        slope: float | None = None,
+        q_star: float = 1.0,
+        *,
+        shape: tuple[int, ...] = (1,),
+    ) -> "CST":
+        r"""The thresholds at which this share of outputs is zero, clipped for stability in depth.
+
+        The initialisation that belongs to them comes from :func:`clipact.sparsity.edge_of_chaos`, which also warns where
+        a deep network would be unstable.
+
+        Args:
+            sparsity: Share of zeros for Gaussian inputs of mean 0 and variance ``q_star``; in (0, 1).
+            slope: Of the variance map at the edge of chaos, in (0, 1); by default the largest multiple of 0.05 up to 0.9
+                that leaves a margin (``delta`` of at least 2.5).
+            q_star: Variance of the input; both thresholds scale with its root.
+            shape: Their granularity: ``(1,)`` for the layer, ``(C, 1, 1)`` a channel.
+
+        Raises:
+            SparsityError: Sparsity, slope or ``q_star`` is out of range.
+
+        Examples:
+            >>> CST.from_sparsity(0.85)
+            CST(tau=1.43953, m=0.826246)
+        """
+        law = clipped(cls.__name__, sparsity, slope, q_star, two_sided=True)
+        return cls(torch.full(shape, law.tau), torch.full(shape, law.m))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation."""

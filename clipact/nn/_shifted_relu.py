@@ -2,9 +2,11 @@
 
 from typing import ClassVar, final
 
+import torch
 import torch.fx
 from torch import Tensor, nn
 
+from clipact._mean_field import unclipped
 from clipact.functional import shifted_relu, soft_threshold
 from clipact.nn._base import Activation
 
@@ -48,6 +50,33 @@ class ShiftedReLU(_Shifted):
         tensor([0., 0., 2.])
     """
 
+    @classmethod
+    def from_sparsity(
+        cls,
+        sparsity: float,
+        slope: float | None = None,
+        q_star: float = 1.0,
+        *,
+        shape: tuple[int, ...] = (1,),
+    ) -> "ShiftedReLU":
+        r"""The threshold at which this share of outputs is zero.
+
+        Args:
+            sparsity: Share of zeros for Gaussian inputs of mean 0 and variance ``q_star``; in [0.5, 1).
+            slope: None. There is no clip to set it with; at the edge of chaos it is 1.
+            q_star: Variance of the input; the threshold scales with its root.
+            shape: Its granularity: ``(1,)`` for the layer, ``(C, 1, 1)`` a channel.
+
+        Raises:
+            SparsityError: Sparsity or ``q_star`` is out of range, or a slope is asked for.
+
+        Examples:
+            >>> ShiftedReLU.from_sparsity(0.85)
+            ShiftedReLU(tau=1.03643)
+        """
+        law = unclipped(cls.__name__, sparsity, slope, q_star, two_sided=False)
+        return cls(torch.full(shape, law.tau))
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation."""
         return shifted_relu(x, self.tau)
@@ -72,6 +101,33 @@ class SoftThreshold(_Shifted):
         >>> SoftThreshold(1.0)(torch.tensor([-3.0, 1.0, 3.0]))
         tensor([-2.,  0.,  2.])
     """
+
+    @classmethod
+    def from_sparsity(
+        cls,
+        sparsity: float,
+        slope: float | None = None,
+        q_star: float = 1.0,
+        *,
+        shape: tuple[int, ...] = (1,),
+    ) -> "SoftThreshold":
+        r"""The threshold at which this share of outputs is zero.
+
+        Args:
+            sparsity: Share of zeros for Gaussian inputs of mean 0 and variance ``q_star``; in (0, 1).
+            slope: None. There is no clip to set it with; at the edge of chaos it is 1.
+            q_star: Variance of the input; the threshold scales with its root.
+            shape: Its granularity: ``(1,)`` for the layer, ``(C, 1, 1)`` a channel.
+
+        Raises:
+            SparsityError: Sparsity or ``q_star`` is out of range, or a slope is asked for.
+
+        Examples:
+            >>> SoftThreshold.from_sparsity(0.85)
+            SoftThreshold(tau=1.43953)
+        """
+        law = unclipped(cls.__name__, sparsity, slope, q_star, two_sided=True)
+        return cls(torch.full(shape, law.tau))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation."""

@@ -1,1 +1,12 @@
 """Sparse activations that train deep: initialisation at the edge of chaos, meters, and layers that skip zeros."""
+
+from clipact.sparsity._edge_of_chaos import edge_of_chaos
+from clipact.sparsity._maps import correlation_map, variance_map
+from clipact.sparsity._point import EdgeOfChaos
+
+__all__ = [
+    "EdgeOfChaos",
+    "correlation_map",
+    "edge_of_chaos",
+    "variance_map",
+]
