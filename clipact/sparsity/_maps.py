@@ -20,7 +20,7 @@ def variance_map(point: EdgeOfChaos) -> VarianceMap:
         >>> f"{variances(1.0):.3f} {variances(1.2):.3f} {variances.slope(1.0):.3f}"
         '1.000 1.151 0.750'
         >>> [round(q, 2) for q in variances.through(1.5, layers=5)]
-        [1.5, 1.38, 1.29, 1.22, 1.17]
+        [1.5, 1.37, 1.28, 1.21, 1.16]
     """
     return VarianceMap(point.moments, point.sigma_w, point.sigma_b)
 
