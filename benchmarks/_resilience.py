@@ -1,0 +1,252 @@
+"""What a comparison of protections is made of: the protected networks, their campaigns, and the tables of these.
+
+Everything that takes long is kept in ``benchmarks/_cache/resilience``: a protected network once its thresholds are set,
+and every trial in a store of its network, number format, target, method and bit error rate.
+"""
+
+import copy
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from _data import CACHE, Data, batches
+from _fit import accuracy
+from _subjects import trained
+from torch import nn
+
+import clipact as ca
+from clipact import faults
+
+Results = dict[float, faults.Result]
+"""Of one method, by bit error rate."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to protect a network.
+
+    Attributes:
+        title: In a table.
+        method: None leaves the network as it is.
+        kinds: What counts as a site.
+    """
+
+    title: str
+    method: ca.methods.Method | None
+    kinds: tuple[type[nn.Module], ...] = ca.ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is spent; everything may be raised.
+
+    Attributes:
+        images: Test images a trial.
+        trials: Fewest and most trials a bit error rate.
+        half_width: Of the intervals of mean accuracy, at which trials end.
+        train: Images to profile and train thresholds on.
+        validate: Held-out images to choose thresholds by.
+        device: Where it runs.
+        seed: Of networks, thresholds and faults.
+    """
+
+    images: int = 256
+    trials: tuple[int, int] = (100, 200)
+    half_width: float = 0.015
+    train: int = 10_000
+    validate: int = 2_000
+    device: str = "cpu"
+    seed: int = 0
+
+    @property
+    def folder(self) -> Path:
+        return CACHE / "resilience" / f"{self.images}-{self.seed}"
+
+
+@dataclass
+class Protected:
+    """A network with its thresholds set.
+
+    Attributes:
+        model: The network, in eval mode.
+        clean: Accuracy on all test images without faults.
+        thresholds: How many numbers are stored for its thresholds.
+        seconds: Wall time to set them.
+    """
+
+    model: nn.Module
+    clean: float
+    thresholds: int
+    seconds: float
+
+
+@dataclass
+class Bench:
+    """One network with its data, and what was found of it so far."""
+
+    net: str
+    model: nn.Module
+    data: Data
+    scale: Scale
+    protections: dict[str, Protected] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, net: str, scale: Scale) -> "Bench":
+        model, data = trained(net, scale.seed)
+        return cls(net, model.to(scale.device), data, scale)
+
+    def protected(self, key: str, way: Way) -> Protected:
+        """The network protected this way; read from the disk if it was before."""
+        if key not in self.protections:
+            path = self.scale.folder / self.net / f"{key}.pt"
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                torch.save(self._protect(way), path)
+            self.protections[key] = torch.load(path, weights_only=False)  # a file of our own
+        return self.protections[key]
+
+    def _protect(self, way: Way) -> Protected:
+        model, data, scale = copy.deepcopy(self.model), self.data, self.scale
+        small = data.smaller(train=scale.train, validate=scale.validate)
+        start = time.perf_counter()
+        if way.method is not None:
+            train, validate = (batches(part, 250) for part in (small.train, small.validate))
+            ca.protect(model, way.method, train, validate, kinds=way.kinds, progress=False)
+        seconds = time.perf_counter() - start if way.method else 0.0
+        count = sum(threshold.numel() for threshold in ca.thresholds(model).values())
+        return Protected(model, accuracy(model, data.test), count, seconds)
+
+    def campaign(
+        self, key: str, way: Way, setting: "Setting", rate: float, seconds: float | None
+    ) -> faults.Result | None:
+        """Trials of one protection at one rate: those of the store, and more for ``seconds`` (None: until there are enough)."""
+        store = self.scale.folder / self.net / str(setting) / f"{key}-{rate:g}.sqlite"
+        store.parent.mkdir(parents=True, exist_ok=True)
+        if seconds == 0.0:
+            return faults.load(store) if store.exists() else None
+        part = self.data.smaller(test=self.scale.images).test
+        fewest, most = self.scale.trials
+        model = self.protected(key, way).model
+        campaign = faults.Campaign(
+            model,
+            faults.Classification(batches(part, self.scale.images)),
+            fault=faults.BitFlip(rate=rate),
+            target=setting.target(model),
+            trials=most,
+            seed=self.scale.seed,
+            format=setting.format,
+        )
+        enough = faults.Precision(
+            metric="accuracy",
+            half_width=self.scale.half_width,
+            minimum=fewest // 2,
+            every=fewest // 2,  # two looks in a row must agree, so the second is at ``fewest``
+        )
+        return campaign.run(store=store, stop=enough, seconds=seconds, progress=False)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A number format, and whether thresholds are hit too."""
+
+    name: str
+    format: faults.Format
+    thresholds: bool
+
+    def target(self, model: nn.Module) -> faults.Target:
+        """Weights and biases, and the thresholds where they count and there are any."""
+        memory = faults.Weights() | faults.Biases()
+        hit = self.thresholds and ca.thresholds(model)
+        return memory | faults.Thresholds() if hit else memory
+
+    def __str__(self) -> str:
+        return self.name + ("-thresholds" if self.thresholds else "")
+
+
+def one_curve(found: Results) -> faults.Result:
+    """The campaigns of several rates as the one that they are."""
+    rates = sorted(found)
+    parts = [found[rate] for rate in rates]
+    first = parts[0]
+    return faults.Result.of(
+        itertools.chain.from_iterable(part.trials for part in parts),
+        golden=first.golden,
+        faults=[faults.BitFlip(rate=rate) for rate in rates],
+        trials_per_fault=first.trials_per_fault,
+        seed=first.seed,
+        target=first.target,
+        format=first.format,
+        population=first.population,
+        data=first.data,
+    )
+
+
+def difference(
+    one: faults.Result, baseline: faults.Result, *, same_faults: bool
+) -> faults.Difference | None:
+    """Trial by trial; None if they have no trial in common yet."""
+    named = {"baseline": baseline, "one": one}
+    row = faults.compare(named, baseline="baseline", same_faults=same_faults).rows[1]
+    return row if row.pairs else None
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def methods_table(bench: Bench, ways: Mapping[str, Way]) -> str:
+    """What each costs without faults."""
+    memory = sum(parameter.numel() for parameter in bench.model.parameters())
+    header = ["method", "clean accuracy, all test images", "thresholds", "more memory", "seconds to set them"]  # fmt: skip
+    rows: list[list[str]] = []
+    for key, way in ways.items():
+        if key in bench.protections:
+            own = bench.protections[key]
+            share = f"{100 * own.thresholds / memory:.3f} %" if own.thresholds else "0"
+            rows.append([way.title, f"{100 * own.clean:.1f} %", f"{own.thresholds:,}", share, f"{own.seconds:.0f}"])  # fmt: skip
+    return table(header, rows)
+
+
+def accuracy_table(found: Mapping[str, Results], ways: Mapping[str, Way]) -> str:
+    """Mean accuracy in percent with its interval, at each rate."""
+    rates = sorted({rate for results in found.values() for rate in results})
+    rows = [
+        [ways[key].title, *(_mean(results.get(rate)) for rate in rates)]
+        for key, results in found.items()
+    ]
+    return table(["method", *(f"{rate:g}" for rate in rates)], rows)
+
+
+def differences_table(
+    found: Mapping[str, Results], ways: Mapping[str, Way], baseline: str, *, same_faults: bool
+) -> str:
+    """Points of accuracy more than the baseline, with the interval over pairs."""
+    base = found[baseline]
+    rows = [
+        [ways[key].title, *_differences(results, base, same_faults=same_faults)]
+        for key, results in found.items()
+        if key != baseline
+    ]
+    return table([f"minus {ways[baseline].title}", *(f"{rate:g}" for rate in sorted(base))], rows)
+
+
+def _differences(results: Results, base: Results, *, same_faults: bool) -> Iterator[str]:
+    for rate in sorted(base):
+        row = difference(results[rate], base[rate], same_faults=same_faults) if rate in results else None  # fmt: skip
+        yield "" if row is None else _points(row.difference)
+
+
+def _points(found: faults.Interval) -> str:
+    estimate, low, high = (100 * value for value in (found.estimate, found.low, found.high))
+    return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _mean(result: faults.Result | None) -> str:
+    if result is None or not len(result):
+        return ""
+    found = result.summary().rows[0].means["accuracy"]
+    return f"{100 * found.estimate:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
