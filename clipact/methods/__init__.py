@@ -2,6 +2,23 @@
 
 from clipact.methods._base import Method, Scope, protect
 from clipact.methods._clip_to_zero import ClipToZero
+from clipact.methods._ft_clip_act import FTClipAct
+from clipact.methods._fit_act import FitAct
+from clipact.methods._history import History
+from clipact.methods._proact import ProAct
 from clipact.methods._ranger import Ranger
+from clipact.methods._slopes import AbsoluteSlope, Slope
 
-__all__ = ["ClipToZero", "Method", "Ranger", "Scope", "protect"]
+__all__ = [
+    "AbsoluteSlope",
+    "ClipToZero",
+    "FTClipAct",
+    "FitAct",
+    "History",
+    "Method",
+    "ProAct",
+    "Ranger",
+    "Scope",
+    "Slope",
+    "protect",
+]

@@ -105,7 +105,7 @@ def install(
         quantiles=bounds.sketches,
         progress=scope.progress,
     )
-    guards = _output_guard(found, guard) if guard else None
+    guards = output_guard(found, guard) if guard else None
     ranges = {name: bounds.of(site) for name, site in found.items()}
     receipt = replace_activations(
         model,
@@ -117,7 +117,12 @@ def install(
     return receipt if guards is None else receipt.then(guard_output(model, guards))
 
 
-def _output_guard(profile: Profile, bounds: Bounds) -> OutputGuard:
+def output_guard(profile: Profile, bounds: Bounds) -> OutputGuard:
+    """A guard of the profiled range of the logits.
+
+    Raises:
+        CalibrationError: The output is not one tensor of logits.
+    """
     output = profile.output
     if output is None or output.dims != 2:
         found = "no single tensor" if output is None else f"a tensor of {output.dims} dimensions"

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import final
 
-from torch import Tensor, nn
+from torch import nn
 
 from clipact.calibration import Batches, Granularity
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds, install
-from clipact.nn import RangeRestricted, ZeroedReLU
-from clipact.surgery import Receipt, Site
+from clipact.methods._zeroed import zeroed
+from clipact.surgery import Receipt
 
 
 @final
@@ -55,18 +55,10 @@ class ClipToZero(Method):
     ) -> Receipt:
         """Profile and replace; held-out data is not needed and not used."""
         del validate
-        return install(model, train, scope, self._bounds(), _make, guard=self._guard())
+        return install(model, train, scope, self._bounds(), zeroed, guard=self._guard())
 
     def _bounds(self) -> Bounds:
         return Bounds(self.granularity, self.percentile, self.margin, self.channel_dim)
 
     def _guard(self) -> Bounds | None:
         return Bounds(Granularity.NEURON, 100.0, self.guard_margin) if self.output_guard else None
-
-
-def _make(site: Site, low: Tensor, high: Tensor) -> nn.Module:
-    return (
-        ZeroedReLU(high)
-        if site.kind is nn.ReLU
-        else RangeRestricted(site.activation, low, high, zero=True)
-    )

@@ -1,0 +1,114 @@
+"""ProAct: hybrid thresholds, trained stage by stage from the last to the first."""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+from torch import nn
+
+from clipact.calibration import Batches, Granularity
+from clipact.errors import TrainingError
+from clipact.methods._base import Method, Scope
+from clipact.methods._bounds import Bounds
+from clipact.methods._slopes import AbsoluteSlope, Slope
+from clipact.methods._trained._data import read_sets
+from clipact.methods._trained._install import Layout
+from clipact.methods._trained._session import training_session
+from clipact.methods._trained._stages import Stages
+from clipact.surgery import Receipt
+from clipact.training._descent import Descent
+from clipact.training._objective import Objective
+from clipact.training._teacher import check_teacher, teacher_logits
+
+__all__ = ["ProAct"]
+
+_DECAYS: Final = tuple(float(f"4e-{exponent}") for exponent in range(1, 12))
+
+
+@final
+@dataclass(frozen=True)
+class ProAct(Method):
+    """Smooth clipped ReLUs, one threshold a layer and one a neuron in the last, trained one stage at a time.
+
+    Thresholds start at the profiled maxima; the accuracy on the held-out data with these is what all others are
+    measured by. Then, from the last ReLU to the first, one threshold trains while everything else stands still: with
+    the strongest weight decay first, then weaker ones, until the accuracy is within the tolerance. If no decay keeps
+    it, the threshold returns to where it was. The loss is that of
+    :class:`~clipact.training.Objective`, with the model before protection as the teacher.
+
+    The receipt's ``history`` has a row an attempt: stage, decay, accuracy, drop, whether it was accepted and why.
+    Afterwards the activations are smooth; :func:`clipact.harden_` gives them the form to deploy.
+
+    Attributes:
+        tolerance: Accuracy that may be lost on the held-out data, over all stages together: 0.015 is 1.5 points.
+        decays: Weight decays, in the order in which they are tried. None: thresholds stay at the maxima.
+        scalar: How thresholds a layer move.
+        vector: How thresholds a channel or neuron move.
+        objective: Weights of the loss.
+        teacher: Who gives the soft labels; the model itself, before it is protected, by default.
+        granularity: Of all thresholds but the last.
+        last: Of the last threshold in execution order.
+        slope: How steeply activations fall.
+        output_guard: Also map a logit outside its profiled range to its class minimum.
+        guard_margin: Factor on that range.
+        seed: Of the order of the batches.
+
+    References:
+        Mousavi et al., *ProAct: Progressive Training for Hybrid Clipped Activation Function to Enhance Resilience of
+        DNNs*, arXiv 2406.06313.
+    """
+
+    tolerance: float = 0.015
+    decays: tuple[float, ...] = _DECAYS
+    scalar: Descent = Descent(rate=1e-2, epochs=10, warmup=5)
+    vector: Descent = Descent(rate=1e-3, epochs=100, warmup=5)
+    objective: Objective = Objective()
+    teacher: nn.Module | None = None
+    granularity: Granularity | str = Granularity.LAYER
+    last: Granularity | str = Granularity.NEURON
+    slope: Slope = AbsoluteSlope()
+    output_guard: bool = False
+    guard_margin: float = 1.25
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._layout()
+        for decay in self.decays:
+            self.scalar.with_decay(decay)
+        if not 0 <= self.tolerance < 1:
+            raise TrainingError(
+                f"tolerance={self.tolerance} asked for; it is a share of the held-out images, and 0.015 is 1.5 points"
+            )
+
+    def apply(
+        self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
+    ) -> Receipt:
+        """Profile, replace and train stage by stage."""
+        sets = read_sets("ProAct", train, validate)
+        allowed = self._allowed(sum(len(batch.labels) for batch in sets.validate))
+        teacher = model if self.teacher is None else self.teacher
+        said = None
+        if self.objective.teacher:
+            check_teacher(teacher, model, sets.train[0])
+            said = teacher_logits(teacher, sets.train)
+        with training_session(model, sets, scope, self._layout()) as session:
+            stages = Stages(self, session, said, allowed)
+            session.receipt.history = stages.run(show=scope.progress)
+        return session.receipt
+
+    def _layout(self) -> Layout:
+        guard = Bounds(Granularity.NEURON, 100.0, self.guard_margin)
+        return Layout(
+            Granularity(self.granularity),
+            Granularity(self.last),
+            self.slope,
+            guard if self.output_guard else None,
+        )
+
+    def _allowed(self, samples: int) -> int:
+        """How many more held-out samples may be classified wrongly."""
+        if 0 < self.tolerance < (1 - 1e-9) / samples:
+            raise TrainingError(
+                f"tolerance={self.tolerance:g} asked for, but one of the {samples} held-out images is {1 / samples:.3g} of them;"
+                f" ask for at least {1 / samples:.3g}, or hold {round(1 / self.tolerance)} images back"
+            )
+        return int(self.tolerance * samples + 1e-9)

@@ -1,0 +1,128 @@
+"""Accuracy of a classifier on held-out data that is read once."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from clipact.calibration import Batch, Batches, model_inputs, peek, run, to_device_of
+from clipact.errors import CalibrationError
+from clipact.surgery import evaluating
+
+_LABELS = ("labels", "label")
+_NO_CLASS = -1
+
+
+class _Labelled(NamedTuple):
+    inputs: Tensor | Mapping[str, Any]
+    labels: Tensor
+
+
+@final
+class Accuracy:
+    """The share of held-out samples whose largest logit is their label's; call it as often as wanted.
+
+    A sample whose logits have a NaN has no class, so it is wrong. The batches are read once and kept on the model's
+    device. A batch is ``(inputs, labels)``, or a mapping that holds ``labels``; the model gives logits ``(N, classes)``,
+    or something with ``.logits``.
+
+    Args:
+        model: The classifier, evaluated as it is at each call.
+        batches: Held-out batches with labels, of which every call has the same.
+        who: The method that asks, for error messages.
+
+    Raises:
+        CalibrationError: No data, no labels, or labels that are no classes of the model.
+    """
+
+    def __init__(self, model: nn.Module, batches: Batches | None, who: str) -> None:
+        if batches is None:
+            raise CalibrationError(
+                f"{who} measures accuracy on held-out data, and protect() got none; call protect(model, method, train, validate)"
+                " with batches (inputs, labels) that the model was not trained on"
+            )
+        try:
+            _, stream = peek(batches)
+        except CalibrationError:
+            raise CalibrationError(
+                f"{who} got an empty validation set: no batch came out of it (a generator can be used only once)"
+            ) from None
+        self._model = model
+        self._batches = [_labelled(model, batch, who) for batch in stream]
+        self.samples = sum(batch.labels.shape[0] for batch in self._batches)
+        if not self.samples:
+            raise CalibrationError(f"{who} got a validation set of batches without samples")
+        with evaluating(model):
+            _check(_logits(model, self._batches[0], who), self._batches, who)
+        self._who = who
+
+    def __call__(self) -> float:
+        """Accuracy of the model as it is now, from 0 to 1."""
+        return self.correct() / self.samples
+
+    def correct(self) -> int:
+        """How many samples the model gets right as it is now."""
+        with evaluating(self._model):
+            right = [
+                (_top1(_logits(self._model, batch, self._who)) == batch.labels).sum()
+                for batch in self._batches
+            ]
+        return int(torch.stack(right).sum())
+
+
+def _labelled(model: nn.Module, batch: Batch, who: str) -> _Labelled:
+    inputs, labels = _split(batch)
+    if labels is None:
+        raise CalibrationError(
+            f"{who} measures accuracy, but a batch of validate is a {type(batch).__name__} without labels of shape (N,);"
+            " give batches (inputs, labels), or mappings with 'labels'"
+        )
+    if labels.is_floating_point() or labels.is_complex():
+        raise CalibrationError(
+            f"{who} got labels of {labels.dtype}; give the integers of the classes"
+        )
+    placed = cast("Mapping[str, Any]", to_device_of(model, {"labels": labels}))
+    return _Labelled(to_device_of(model, inputs), placed["labels"])
+
+
+def _split(batch: Batch) -> tuple[Tensor | Mapping[str, Any], Tensor | None]:
+    labels: Any = None
+    inputs = model_inputs(batch)
+    if isinstance(batch, Mapping):
+        labels = next((batch[name] for name in _LABELS if name in batch), None)
+        inputs = {name: value for name, value in batch.items() if name not in _LABELS}
+    elif not isinstance(batch, Tensor) and len(batch) > 1:
+        labels = batch[1]
+    return inputs, labels if isinstance(labels, Tensor) and labels.dim() == 1 else None
+
+
+def _logits(model: nn.Module, batch: _Labelled, who: str) -> Tensor:
+    output = run(model, batch.inputs)
+    found: Any = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    if (
+        not isinstance(found, Tensor)
+        or found.dim() != 2
+        or found.shape[0] != batch.labels.shape[0]
+        or found.shape[1] < 2
+    ):
+        shape = tuple(found.shape) if isinstance(found, Tensor) else type(output).__name__
+        raise CalibrationError(
+            f"{who} measures the accuracy of a classifier, but the model's output is {shape} for {batch.labels.shape[0]} labels;"
+            " it needs logits of shape (N, classes)"
+        )
+    return found
+
+
+def _check(logits: Tensor, batches: list[_Labelled], who: str) -> None:
+    labels = torch.cat([batch.labels for batch in batches])
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= logits.shape[1]:
+        raise CalibrationError(
+            f"{who} got labels from {low} to {high}, but the model has the classes 0 to {logits.shape[1] - 1}; number the"
+            " classes from 0"
+        )
+
+
+def _top1(logits: Tensor) -> Tensor:
+    return logits.argmax(dim=1).masked_fill(logits.isnan().any(dim=1), _NO_CLASS)
