@@ -57,7 +57,7 @@ class Scale:
     trials: tuple[int, int] = (100, 200)
     half_width: float = 0.015
     train: int = 10_000
-    validate: int = 2_000
+    validate: int = 500
     device: str = "cpu"
     seed: int = 0
 
@@ -126,7 +126,7 @@ class Bench:
         store = self.scale.folder / self.net / str(setting) / f"{key}-{rate:g}.sqlite"
         store.parent.mkdir(parents=True, exist_ok=True)
         if seconds == 0.0:
-            return faults.load(store) if store.exists() else None
+            return faults.Store.read(store) if store.exists() else None
         part = self.data.smaller(test=self.scale.images).test
         fewest, most = self.scale.trials
         model = self.protected(key, way).model
