@@ -1,6 +1,7 @@
 """The stages of a progressive schedule, and which of them is at work."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from types import TracebackType
 from typing import Any, Self, final
 
@@ -9,6 +10,7 @@ from torch.optim import Optimizer
 
 from clipact.errors import TrainingError
 from clipact.training._lease import Lease
+from clipact.training._listed import listed
 from clipact.training._optimizers import check_optimizers
 from clipact.training._stage import Stage
 
@@ -35,7 +37,7 @@ class Progression:
         self.stages = tuple(stages)
         self._position = 0
         self._lease = Lease(list(self.thresholds.values()), model, self.gate)
-        self._lease.open()
+        self.open()
 
     @property
     def stage(self) -> Stage | None:
@@ -56,7 +58,7 @@ class Progression:
         return len(self.stages)
 
     def __iter__(self) -> Iterator[Stage]:
-        self._lease.open()
+        self.open()
         try:
             while (stage := self.stage) is not None:
                 yield stage
@@ -83,7 +85,7 @@ class Progression:
             threshold.grad = None
 
     def attach(self, *optimizers: Optimizer) -> Self:
-        """Gate in every ``step()`` of these optimizers, before the update, until :meth:`close`.
+        """Gate in every ``step()`` of these optimizers, before the update, while this is open.
 
         Args:
             *optimizers: Together they must have all thresholds; they may have any other parameter.
@@ -95,9 +97,14 @@ class Progression:
             TrainingError: They lack a threshold, or one is an LBFGS, which moves parameters without gradients too.
         """
         check_optimizers(self.thresholds, optimizers)
+        self.open()
         for optimizer in optimizers:
             self._lease.gate_optimizer(optimizer)
         return self
+
+    def open(self) -> None:
+        """Make the changes of :func:`progressive` again after :meth:`close`; nothing otherwise."""
+        self._lease.open()
 
     def close(self) -> None:
         """Put flags, normalisation layers and optimizers back as they were; iterating on changes them again."""
@@ -123,7 +130,7 @@ class Progression:
         ]
 
     def __enter__(self) -> Self:
-        self._lease.open()
+        self.open()
         return self
 
     def __exit__(
@@ -140,14 +147,18 @@ class Progression:
 
 
 def _check_state(state: Mapping[str, Any], plan: list[dict[str, list[int]]]) -> None:
-    found = state.get("plan")
-    if found == plan and state.get("stage") in range(len(plan) + 1):
+    saved = state["plan"]
+    differ = [(i, *two) for i, two in enumerate(zip_longest(saved, plan)) if two[0] != two[1]]
+    if not differ:
         return
+    index, theirs, ours = differ[0]
     raise TrainingError(
-        f"the state to resume from is that of other thresholds or another order: its first stage trains "
-        f"{_first(found)}, here it is {_first(plan)}; resume with the same model, thresholds, order and groups"
+        f"the state to resume from is that of other thresholds, or of another order: its stage {index + 1} trains "
+        f"{_shapes(theirs)}, here it is {_shapes(ours)}; resume with the same model, order and groups"
     )
 
 
-def _first(plan: Any) -> str:
-    return str(plan[0]) if plan else "nothing"
+def _shapes(stage: Any) -> str:
+    if not isinstance(stage, dict):
+        return "nothing"
+    return listed([f"{name} of shape {tuple(shape)}" for name, shape in stage.items()])
