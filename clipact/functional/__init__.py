@@ -6,6 +6,8 @@ every function, because a flipped exponent bit produces them.
 """
 
 from clipact.functional._crelu import crelu, cst
+from clipact.functional._hoyer import hoyer_extremum, hoyer_ratio
+from clipact.functional._hoyer_spike import hoyer_spike
 from clipact.functional._hyrelu import hyrelu
 from clipact.functional._output_guard import output_guard
 from clipact.functional._range_restricted import range_restricted
@@ -16,6 +18,9 @@ from clipact.functional._zeroed_relu import zeroed_relu
 __all__ = [
     "crelu",
     "cst",
+    "hoyer_extremum",
+    "hoyer_ratio",
+    "hoyer_spike",
     "hyrelu",
     "output_guard",
     "range_restricted",

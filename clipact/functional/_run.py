@@ -49,7 +49,7 @@ def run(kernel: Kernel, x: Tensor, *thresholds: float | Tensor) -> Tensor:
     compiling = torch.compiler.is_compiling()
     if torch.compiler.is_exporting() or torch.jit.is_tracing():
         return kernel.export(x, [as_tensor(x, threshold).to(x.dtype) for threshold in fitted])
-    if _only_composes(x) or (compiling and not differentiable):
+    if only_composes(x) or (compiling and not differentiable):
         return kernel.compose(x, [as_tensor(x, threshold).to(x.dtype) for threshold in fitted])
     if not differentiable:
         return kernel.infer(x, fitted)
@@ -57,13 +57,14 @@ def run(kernel: Kernel, x: Tensor, *thresholds: float | Tensor) -> Tensor:
     return function.apply(kernel, x, *(as_tensor(x, threshold) for threshold in fitted))
 
 
-def _only_composes(x: Tensor) -> bool:
+def only_composes(x: Tensor) -> bool:
+    """Whether plain tensor operations alone will do: for a subclass of tensors, or what :func:`transforming` answers."""
     if torch.compiler.is_compiling():
         return False
-    return type(x) not in (Tensor, nn.Parameter) or _transforming()
+    return type(x) not in (Tensor, nn.Parameter) or transforming()
 
 
-def _transforming() -> bool:
+def transforming() -> bool:
     """Whether ``torch.func`` or forward-mode differentiation is at work, for which torch has no public question."""
     functorch: bool = torch._C._are_functorch_transforms_active()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     return functorch or forward_ad._current_level >= 0  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]

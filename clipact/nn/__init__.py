@@ -2,6 +2,7 @@
 
 from clipact.nn._base import Activation
 from clipact.nn._crelu import CST, CReLU
+from clipact.nn._hoyer_spike import HoyerSpike
 from clipact.nn._hyrelu import HyReLU
 from clipact.nn._range_restricted import OutputGuard, RangeRestricted
 from clipact.nn._saturated_relu import SaturatedReLU
@@ -12,6 +13,7 @@ __all__ = [
     "CST",
     "Activation",
     "CReLU",
+    "HoyerSpike",
     "HyReLU",
     "OutputGuard",
     "RangeRestricted",

@@ -1,0 +1,114 @@
+"""The kernels of Hoyer spikes: one step, or a staircase of several, with the slope of a box instead of their own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from clipact.functional._hoyer_box import Box
+from clipact.functional._hoyer_sums import magnitude
+from clipact.functional._kernel import Backward, Forward, Kernel
+
+
+@final
+@dataclass(frozen=True)
+class Spike(Kernel):
+    """1 where the input is at its limit or past it, else 0.
+
+    The limit, the second threshold, is used as it comes; the clip value, the first, scales the box and gets a gradient.
+    """
+
+    box: Box
+    names: ClassVar[tuple[str, ...]] = ("v_threshold", "extremum")
+    keeps_output: ClassVar[bool] = False
+
+    def compose(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
+        soft = self.box.scale * self.box.inside(x / magnitude(thresholds[0]))
+        return self.export(x, thresholds) + (soft - soft.detach())
+
+    def gradients(
+        self, grad: Tensor, kept: Tensor, thresholds: Sequence[Tensor]
+    ) -> tuple[Tensor | None, ...]:
+        v, size = thresholds[0], magnitude(thresholds[0])
+        z = kept / size
+        dx = grad * self.box.slope(z) / size
+        return dx, -dx * self.box.inside(z) * v.sign(), None
+
+    def forward_block(self, block: Forward) -> None:
+        torch.ge(block.x, block.thresholds[1], out=block.y)
+
+    def backward_block(self, block: Backward) -> None:
+        v, size = block.thresholds[0], magnitude(block.thresholds[0])
+        z = self.box.finite(block.kept, size, out=block.scratch[0])
+        self.box.pass_through(block.grad, z, out=block.dx)
+        block.dx.mul_(self.box.scale / size)
+        total = block.sums[0]
+        if total is not None:
+            part = z.mul_(block.dx).to(total.dtype)
+            total.sub_(part.sum_to_size(total.shape) * v.sign())
+
+    def export(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
+        return (x >= thresholds[1]).to(x.dtype)
+
+
+@final
+@dataclass(frozen=True)
+class Staircase(Kernel):
+    """As many of ``levels`` equal steps up to the clip value as the input reaches.
+
+    The first threshold is the clip value; the second says where in its share of the input a step lies.
+    """
+
+    levels: int
+    box: Box
+    names: ClassVar[tuple[str, ...]] = ("v_threshold", "extremum")
+    keeps_output: ClassVar[bool] = False
+    scratch: ClassVar[int] = 2
+
+    def compose(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
+        size = magnitude(thresholds[0])
+        z = x / size
+        soft = self.box.scale * self.box.inside(z)
+        return size * (self._height(z.detach(), thresholds[1].detach()) + (soft - soft.detach()))
+
+    def gradients(
+        self, grad: Tensor, kept: Tensor, thresholds: Sequence[Tensor]
+    ) -> tuple[Tensor | None, ...]:
+        v, extremum = thresholds
+        z = kept / magnitude(v)
+        dx = grad * self.box.slope(z)
+        rise = grad * self._height(z, extremum) - dx * self.box.inside(z)
+        return dx, rise * v.sign(), None
+
+    def forward_block(self, block: Forward) -> None:
+        size = magnitude(block.thresholds[0])
+        torch.div(block.x, size, out=block.y)
+        self._climb(block.y, block.thresholds[1]).mul_(size)
+
+    def backward_block(self, block: Backward) -> None:
+        v, extremum = block.thresholds
+        z, height = block.scratch
+        size = magnitude(v)
+        self.box.finite(block.kept, size, out=z)
+        self.box.pass_through(block.grad, z, out=block.dx).mul_(self.box.scale)
+        total = block.sums[0]
+        if total is not None:
+            self._climb(torch.div(block.kept, size, out=height), extremum).mul_(block.grad)
+            part = height.sub_(z.mul_(block.dx)).to(total.dtype)
+            total.add_(part.sum_to_size(total.shape) * v.sign())
+
+    def export(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
+        size = magnitude(thresholds[0])
+        return size * self._height(x / size, thresholds[1])
+
+    def _height(self, z: Tensor, extremum: Tensor) -> Tensor:
+        """The part of all steps that ``z``, in clip values, reaches; 0 at NaN."""
+        height = ((z * self.levels + (1 - extremum)).floor().clamp(0, self.levels)) / self.levels
+        return torch.where(height.isnan(), 0.0, height)
+
+    def _climb(self, z: Tensor, extremum: Tensor) -> Tensor:
+        """:meth:`_height` in place."""
+        z.mul_(self.levels).add_(1 - extremum).floor_().clamp_(0, self.levels)
+        return z.nan_to_num_(0.0).div_(self.levels)

@@ -1,0 +1,86 @@
+"""The two sums of the clipped input from which a Hoyer extremum is made, in one pass over memory."""
+
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from clipact.functional._blocks import Scratch, blocks
+from clipact.functional._run import only_composes
+
+
+@final
+class Clip(NamedTuple):
+    """How the input is clipped for the statistic.
+
+    Attributes:
+        levels: How many spikes a neuron can send at once; each has its own share of the input.
+        exclude_saturated: Shares at or past their clip count as 0.
+    """
+
+    levels: int = 1
+    exclude_saturated: bool = False
+
+
+def hoyer_sums(
+    x: Tensor, v_threshold: Tensor, channel: int | None, clip: Clip
+) -> tuple[Tensor, Tensor]:
+    """Sums of the squares of the clipped shares and of the shares, without gradients.
+
+    Args:
+        x: Floating-point input of any shape.
+        v_threshold: The clip value, with the dimensions of ``x``.
+        channel: The dimension to keep, counted from the front, or None.
+        clip: How the input is clipped.
+
+    Returns:
+        Two tensors of shape ``(1,)`` or ``(C,)``, in single precision at least.
+    """
+    with torch.no_grad():
+        x, size = x.detach(), magnitude(v_threshold.detach()).to(x.dtype)
+        shape = [x.shape[dim] if dim == channel else 1 for dim in range(x.dim())]
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or only_composes(x):
+            share = torch.nan_to_num((x / size).clamp(0, 1), 0.0)
+            squares, total = _sums(share.to(_wide(x)), shape, clip)
+        else:
+            squares, total = _sums_by_block(x, size, shape, clip)
+        return squares.reshape(-1), total.reshape(-1)
+
+
+def magnitude(v_threshold: Tensor) -> Tensor:
+    """Its absolute value, never so small that dividing by it gives NaN."""
+    return v_threshold.abs().clamp_min(torch.finfo(torch.float16).tiny)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def _sums_by_block(x: Tensor, size: Tensor, shape: list[int], clip: Clip) -> tuple[Tensor, Tensor]:
+    squares, total = (x.new_zeros(shape, dtype=_wide(x)) for _ in range(2))
+    scratch = Scratch(1)
+    for x_, size_, squares_, total_ in blocks(x, size, squares, total):
+        (share,) = scratch.like(x_)
+        torch.div(x_, size_, out=share).clamp_(0, 1).nan_to_num_(0.0)
+        more = _sums(share.to(total.dtype), list(total_.shape), clip)
+        squares_.add_(more[0])
+        total_.add_(more[1])
+    return squares, total
+
+
+def _sums(share: Tensor, shape: list[int], clip: Clip) -> tuple[Tensor, Tensor]:
+    """Sums of squares and values of each level's part of a share between 0 and 1, which is overwritten.
+
+    Of ``p`` levels, the first ``floor(p)`` are full, each 1, and the next has the fraction that remains.
+    """
+    if clip.levels == 1 and not clip.exclude_saturated:
+        total = share.sum_to_size(shape)
+        return share.square_().sum_to_size(shape), total
+    reached = share.mul_(clip.levels)
+    whole = reached.sum_to_size(shape)
+    fraction = reached.frac_()
+    partial = fraction.sum_to_size(shape)
+    squares = fraction.square_().sum_to_size(shape)
+    if clip.exclude_saturated:
+        return squares, partial
+    return whole - partial + squares, whole
