@@ -2,8 +2,8 @@
 
 from clipact.methods._base import Method, Scope, protect
 from clipact.methods._clip_to_zero import ClipToZero
-from clipact.methods._ft_clip_act import FTClipAct
 from clipact.methods._fit_act import FitAct
+from clipact.methods._ft_clip_act import FTClipAct
 from clipact.methods._history import History
 from clipact.methods._proact import ProAct
 from clipact.methods._ranger import Ranger

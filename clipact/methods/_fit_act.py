@@ -3,9 +3,8 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
-import torch
 from torch import Tensor, nn
 
 from clipact._progress import Progress
@@ -17,14 +16,18 @@ from clipact.methods._history import History
 from clipact.methods._slopes import AbsoluteSlope, Slope
 from clipact.methods._trained._data import read_sets
 from clipact.methods._trained._install import Layout
+from clipact.methods._trained._relative import mean_scale, mean_square_relative
 from clipact.methods._trained._session import Session, training_session
 from clipact.surgery import Receipt
 from clipact.training._descent import Descent
 from clipact.training._fit import Epoch, Lesson, fit
 from clipact.training._forwards import Forwards
-from clipact.training._objective import Objective
+from clipact.training._objective import Objective, Penalty
 
 __all__ = ["FitAct"]
+
+_DESCENT: Final = Descent(rate=1e-3, epochs=100, decay=4e-11, decoupled=False)
+_SLOPE: Final = AbsoluteSlope()
 
 
 @final
@@ -62,9 +65,9 @@ class FitAct(Method):
     """
 
     penalty: float = 1e-3
-    descent: Descent = Descent(rate=1e-3, epochs=100, decay=4e-11, decoupled=False)
+    descent: Descent = _DESCENT
     granularity: Granularity | str = Granularity.NEURON
-    slope: Slope = AbsoluteSlope()
+    slope: Slope = _SLOPE
     output_guard: bool = False
     guard_margin: float = 1.25
     seed: int = 0
@@ -102,7 +105,7 @@ class FitAct(Method):
             def after(epoch: Epoch) -> bool:
                 self.slope.anneal(session.activations.values(), epoch.number / self.descent.total)
                 accuracy = judge.right() / judge.samples
-                scale = float(_shares(list(thresholds.values()), starts).mean())
+                scale = mean_scale(list(thresholds.values()), starts)
                 history.append(_row(epoch, accuracy, scale, time.monotonic() - began))
                 progress.advance(1, {"accuracy": f"{accuracy:.1%}", "loss": f"{epoch.loss:.4g}"})
                 return False
@@ -128,15 +131,5 @@ def _row(epoch: Epoch, accuracy: float, scale: float, seconds: float) -> dict[st
     }
 
 
-def _shares(thresholds: Sequence[Tensor], starts: Sequence[Tensor]) -> Tensor:
-    """Every threshold relative to where it started; one that started at 0 counts as there."""
-    pairs = zip(thresholds, starts, strict=True)
-    parts = [torch.where(start > 0, now / start, 1.0).flatten() for now, start in pairs]
-    return torch.cat(parts)
-
-
-def _relative_to(starts: Sequence[Tensor]) -> Any:
-    def penalty(thresholds: Sequence[Tensor]) -> Tensor:
-        return _shares(thresholds, starts).square().mean()
-
-    return penalty
+def _relative_to(starts: Sequence[Tensor]) -> Penalty:
+    return lambda thresholds: mean_square_relative(thresholds, starts)

@@ -22,6 +22,10 @@ from clipact.training._teacher import check_teacher, teacher_logits
 __all__ = ["ProAct"]
 
 _DECAYS: Final = tuple(float(f"4e-{exponent}") for exponent in range(1, 12))
+_SCALAR: Final = Descent(rate=1e-2, epochs=10, warmup=5)
+_VECTOR: Final = Descent(rate=1e-3, epochs=100, warmup=5)
+_OBJECTIVE: Final = Objective()
+_SLOPE: Final = AbsoluteSlope()
 
 
 @final
@@ -59,13 +63,13 @@ class ProAct(Method):
 
     tolerance: float = 0.015
     decays: tuple[float, ...] = _DECAYS
-    scalar: Descent = Descent(rate=1e-2, epochs=10, warmup=5)
-    vector: Descent = Descent(rate=1e-3, epochs=100, warmup=5)
-    objective: Objective = Objective()
+    scalar: Descent = _SCALAR
+    vector: Descent = _VECTOR
+    objective: Objective = _OBJECTIVE
     teacher: nn.Module | None = None
     granularity: Granularity | str = Granularity.LAYER
     last: Granularity | str = Granularity.NEURON
-    slope: Slope = AbsoluteSlope()
+    slope: Slope = _SLOPE
     output_guard: bool = False
     guard_margin: float = 1.25
     seed: int = 0

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clipact.methods._slopes import Slope
+from clipact.methods._trained._relative import mean_scale
 from clipact.training import Stage
 from clipact.training._descent import Descent
 from clipact.training._fit import Epoch, Lesson, fit
@@ -126,7 +127,7 @@ def try_decay(
         rung.slope.anneal(rung.activations, 1.0)
         right = judge.right()
         accepted = bar.passes(right)
-        scale = _scale(thresholds, before)
+        scale = mean_scale(thresholds, before)
     finally:
         rung.slope.anneal(rung.activations, 1.0)
         if not accepted:
@@ -149,12 +150,6 @@ def _reason(bar: Bar, right: int) -> str:
     lost = bar.golden - right
     verdict = "within" if bar.passes(right) else "beyond"
     return f"{max(lost, 0)} of {bar.samples} images lost, {verdict} the {bar.allowed} allowed"
-
-
-def _scale(thresholds: Sequence[Tensor], before: Sequence[Tensor]) -> float:
-    pairs = zip(thresholds, before, strict=True)
-    ratios = [(now.detach() / old.clamp(min=1e-12)).mean() for now, old in pairs]
-    return float(torch.stack(ratios).mean())
 
 
 def _put_back(thresholds: Sequence[Tensor], before: Sequence[Tensor]) -> None:

@@ -24,17 +24,17 @@ class Rules(Protocol):
     """What stages are trained by; see :class:`clipact.methods.ProAct`."""
 
     @property
-    def decays(self) -> tuple[float, ...]: ...  # noqa: D102 - documented there
+    def decays(self) -> tuple[float, ...]: ...
     @property
-    def scalar(self) -> Descent: ...  # noqa: D102 - documented there
+    def scalar(self) -> Descent: ...
     @property
-    def vector(self) -> Descent: ...  # noqa: D102 - documented there
+    def vector(self) -> Descent: ...
     @property
-    def objective(self) -> Objective: ...  # noqa: D102 - documented there
+    def objective(self) -> Objective: ...
     @property
-    def slope(self) -> Slope: ...  # noqa: D102 - documented there
+    def slope(self) -> Slope: ...
     @property
-    def seed(self) -> int: ...  # noqa: D102 - documented there
+    def seed(self) -> int: ...
 
 
 @final

@@ -1,0 +1,76 @@
+"""How thresholds are moved: steps, their sizes, and weight decay."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from torch import nn
+
+from clipact.errors import TrainingError
+
+__all__ = ["Descent"]
+
+
+@final
+@dataclass(frozen=True)
+class Descent:
+    """Adam with a learning rate that warms up linearly and then falls along a cosine.
+
+    Attributes:
+        rate: The highest learning rate.
+        epochs: Passes over the training data after the warm-up.
+        warmup: Passes during which the rate rises.
+        decay: Weight decay of the thresholds.
+        decoupled: AdamW, which shrinks thresholds by ``rate * decay`` a step whatever their gradients; else Adam, where
+            decay is a part of the gradient.
+
+    Raises:
+        TrainingError: A negative number of epochs, or a rate or decay that is negative or not finite.
+
+    Examples:
+        >>> descent = Descent(rate=1.0, epochs=4, warmup=2)
+        >>> [round(descent.at(step, steps=1), 2) for step in range(descent.total)]
+        [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
+    """
+
+    rate: float
+    epochs: int
+    warmup: int = 0
+    decay: float = 0.0
+    decoupled: bool = True
+
+    def __post_init__(self) -> None:
+        if not (0 < self.rate < math.inf and 0 <= self.decay < math.inf):
+            raise TrainingError(
+                f"{self} asked for; the rate is positive, the decay at least 0, and both are finite"
+            )
+        if self.epochs < 0 or self.warmup < 0:
+            raise TrainingError(f"{self} asked for; there cannot be fewer than 0 epochs")
+
+    @property
+    def total(self) -> int:
+        """Passes over the training data, warm-up included."""
+        return self.epochs + self.warmup
+
+    def with_decay(self, decay: float) -> "Descent":
+        """The same with another weight decay."""
+        return replace(self, decay=decay)
+
+    def at(self, step: int, steps: int) -> float:
+        """The learning rate of a step.
+
+        Args:
+            step: Steps done.
+            steps: Steps an epoch.
+        """
+        warm = self.warmup * steps
+        if step < warm:
+            return self.rate * (step + 1) / warm
+        done = (step - warm) / max(self.epochs * steps, 1)
+        return self.rate * 0.5 * (1 + math.cos(math.pi * done))
+
+    def optimizer(self, thresholds: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """A fresh one for these thresholds."""
+        kind = torch.optim.AdamW if self.decoupled else torch.optim.Adam
+        return kind(thresholds, lr=self.rate, weight_decay=self.decay)
