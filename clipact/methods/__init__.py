@@ -1,6 +1,7 @@
 """Methods that make a trained network resilient, applied with one verb: :func:`clipact.protect`."""
 
 from clipact.methods._base import Method, Scope, protect
+from clipact.methods._budgeted_percentile import BudgetedPercentile
 from clipact.methods._clip_to_zero import ClipToZero
 from clipact.methods._fit_act import FitAct
 from clipact.methods._ft_clip_act import FTClipAct
@@ -11,6 +12,7 @@ from clipact.methods._slopes import AbsoluteSlope, Slope
 
 __all__ = [
     "AbsoluteSlope",
+    "BudgetedPercentile",
     "ClipToZero",
     "FTClipAct",
     "FitAct",

@@ -11,6 +11,7 @@ from clipact.calibration import Batches, Granularity
 from clipact.faults import Biases, FixedPoint, Format, Target, Weights
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds, install
+from clipact.methods._history import History
 from clipact.methods._search._accuracy import Accuracy
 from clipact.methods._search._auc import Candidate
 from clipact.methods._search._interval import Round, Rounds, best_of, rows, search
@@ -94,7 +95,7 @@ class FTClipAct(Method):
             sites = scaled_sites(receipt)
             with Progress("FT-ClipAct", self._budget * len(sites), scope.progress) as progress:
                 faulty = FaultyAccuracy(model, accuracy, self._plan(), progress.advance)
-                receipt.history.extend(self._search(sites, faulty, progress))
+                receipt.history = History(self._search(sites, faulty, progress))
         except BaseException:
             receipt.restore()
             raise

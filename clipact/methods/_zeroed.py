@@ -1,8 +1,8 @@
-"""What stands at a site that falls to zero out of its range."""
+"""What stands at a site: zero or saturated out of its range."""
 
 from torch import Tensor, nn
 
-from clipact.nn import RangeRestricted, ZeroedReLU
+from clipact.nn import RangeRestricted, SaturatedReLU, ZeroedReLU
 from clipact.surgery import Site
 
 
@@ -11,3 +11,10 @@ def zeroed(site: Site, low: Tensor, high: Tensor) -> nn.Module:
     if site.kind is nn.ReLU:
         return ZeroedReLU(high)
     return RangeRestricted(site.activation, low, high, zero=True)
+
+
+def saturated(site: Site, low: Tensor, high: Tensor) -> nn.Module:
+    """The same, but holding the bound; NaN becomes 0."""
+    if site.kind is nn.ReLU:
+        return SaturatedReLU(high, nan_to_zero=True)
+    return RangeRestricted(site.activation, low, high, nan_to_zero=True)
