@@ -1,7 +1,7 @@
 """What a wide random layer does to the variance of a signal: closed forms in pure Python, float64."""
 
 from clipact._mean_field._choose import clipped, unclipped
-from clipact._mean_field._edge import Edge, edge
+from clipact._mean_field._edge import Edge, check_variance, edge
 from clipact._mean_field._moments import Moments
 from clipact._mean_field._normal import above, density, quantile
 from clipact._mean_field._rule import legendre
@@ -15,6 +15,7 @@ __all__ = [
     "Sparsifier",
     "VarianceMap",
     "above",
+    "check_variance",
     "clipped",
     "density",
     "edge",

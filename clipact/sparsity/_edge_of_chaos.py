@@ -1,12 +1,17 @@
-"""The edge of chaos of the sparsifying activations, in closed form."""
+"""The edge of chaos: of the sparsifying activations in closed form, of any other by quadrature."""
 
 import math
 import warnings
+from collections.abc import Callable
 
-from clipact._mean_field import Sparsifier, clipped, edge, unclipped
+from torch import Tensor
+
+from clipact._mean_field import Moments, Sparsifier, check_variance, clipped, edge, unclipped
 from clipact.errors import SparsityError, StabilityWarning
 from clipact.nn import CST, CReLU, ShiftedReLU, SoftThreshold
+from clipact.sparsity._elementwise import Elementwise
 from clipact.sparsity._point import EdgeOfChaos, Kind
+from clipact.sparsity._quadrature import Quadrature
 
 _NEAR = 10.0  # times q*
 
@@ -49,13 +54,58 @@ def edge_of_chaos(
         '1.0364 1.2796 7.1571 0.5824 0.75'
     """
     law = _thresholds(kind, sparsity, slope, q_star)
-    found = edge(law, q_star, kind.__name__)
+    return _point(kind, sparsity, q_star, (law.tau, law.m), law)
+
+
+def edge_of_chaos_of(activation: Callable[[Tensor], Tensor], q_star: float = 1.0) -> EdgeOfChaos:
+    r"""The initialisation that keeps signal and gradient alive in depth, for any elementwise activation.
+
+    The expectations are computed by quadrature between the activation's kinks, which are found by themselves; the
+    derivative is the one that autograd gives. For the sparsifying activations, :func:`edge_of_chaos` does it in closed form
+    and chooses their thresholds.
+
+    Args:
+        activation: Of a float64 tensor, elementwise: ``torch.nn.GELU()``, ``torch.nn.functional.silu``, your own. A module
+            is taken with the parameters that it has now, and stays as it is.
+        q_star: Variance :math:`q^*` of what goes into each activation; positive.
+
+    Returns:
+        The point, without ``tau`` and ``m``.
+
+    Raises:
+        SparsityError: The activation is not elementwise, not defined and finite on both sides of 0, or flat, ``q_star`` is
+            not positive, or there is no edge at it.
+
+    Warns:
+        StabilityWarning: The signal may run away in depth.
+
+    Examples:
+        >>> import torch
+        >>> point = edge_of_chaos_of(torch.tanh)
+        >>> f"{point.sigma_w**2:.4f} {point.sigma_b**2:.4f} {point.slope:.4f}"
+        '2.1533 0.1510 0.3915'
+    """
+    function = Elementwise(activation)
+    moments = Quadrature(function)
+    check_variance(q_star)
+    sparsity = max(moments.zeros(q_star), 0.0)
+    return _point(activation, sparsity, q_star, (None, None), moments)
+
+
+def _point(
+    kind: Kind | Callable[[Tensor], Tensor],
+    sparsity: float,
+    q_star: float,
+    thresholds: tuple[float | None, float | None],
+    moments: Moments,
+) -> EdgeOfChaos:
+    name = str(getattr(kind, "__name__", type(kind).__name__))
+    found = edge(moments, q_star, name)
     point = EdgeOfChaos(
         kind,
         sparsity,
         q_star,
-        law.tau,
-        law.m,
+        *thresholds,
         math.sqrt(found.weight_variance),
         math.sqrt(found.bias_variance),
         found.slope,
@@ -63,9 +113,9 @@ def edge_of_chaos(
         found.chi,
         found.delta,
         found.second_fixed_point,
-        law,
+        moments,
     )
-    warn_if_unstable(point, kind.__name__, stacklevel=3)
+    _warn_if_unstable(point, name)
     return point
 
 
@@ -80,25 +130,30 @@ def _thresholds(kind: Kind, sparsity: float, slope: float | None, q_star: float)
     )
 
 
-def warn_if_unstable(point: EdgeOfChaos, name: str, *, stacklevel: int) -> None:
-    """Say what may happen in depth, and what to change.
-
-    Args:
-        point: What to judge.
-        name: What its activation is called.
-        stacklevel: Of the warning.
-    """
+def _warn_if_unstable(point: EdgeOfChaos, name: str) -> None:
+    """Say what may happen in depth, and what to change."""
     second, limit = point.second_fixed_point, _NEAR * point.q_star
     if point.m == math.inf and point.delta < 1.0:
-        found = "has no clip: its variance map touches the diagonal from above, and noise of finite width makes deep networks explode"
-        remedy = "use CReLU or CST, or keep the network shallow"
+        found = (
+            "has no clip: its variance map touches the diagonal from above, and the noise of finite"
+            " width makes deep networks explode; use CReLU or CST, or keep the network shallow"
+        )
+    elif point.m is None and point.slope >= 1.0 and point.delta < 1.0:
+        found = (
+            "does not hold its variance there: deviations grow with depth; normalise between the layers, keep the network"
+            " shallow, or take an activation that is bounded"
+        )
     elif point.delta < 1.0:
-        found = f"has delta {point.delta:.2g}, below 1: the variance may run away in depth"
-        remedy = "lower the slope, or the sparsity; slope=None chooses a safe one"
+        found = (
+            f"has delta {point.delta:.2g}, below 1: the variance may run away in depth; lower the slope or the sparsity, or"
+            " leave the slope out for a safe one"
+        )
     elif second is not None and second < limit:
-        found = f"has a second fixed point at variance {second:.3g}, below 10 q* = {limit:.3g}: the variance may settle or run away there"
-        remedy = "lower the slope, or the sparsity"
+        found = (
+            f"has a second fixed point at variance {second:.3g}, below 10 q* = {limit:.3g}, where the variance may run away;"
+            " lower the slope or the sparsity"
+        )
     else:
         return
     at = f"{name} at sparsity {point.sparsity:.4g}, slope {point.slope:.3g}"
-    warnings.warn(f"{at} {found}; {remedy}", StabilityWarning, stacklevel=stacklevel)
+    warnings.warn(f"{at} {found}", StabilityWarning, stacklevel=4)
