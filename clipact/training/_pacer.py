@@ -1,5 +1,6 @@
 """When stages end, for loops that belong to somebody else."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Self, final
 
@@ -11,6 +12,8 @@ from clipact.training._progression import Progression
 from clipact.training._stage import Stage
 
 __all__ = ["Length", "Pacer"]
+
+_logger = logging.getLogger(__name__)
 
 Length = int | Callable[[Stage], int]
 """How long a stage lasts, or a function from stage to that."""
@@ -103,11 +106,13 @@ class Pacer:
             self._tick()
 
     def close(self) -> None:
-        """Detach, and put everything back as :meth:`Progression.close` does."""
+        """Detach, and put everything back as :meth:`Progression.close` does; says in the log if stages are left."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
         self.progression.close()
+        if not self.done:
+            _logger.warning("threshold training ended in %s", self.progression.stage)
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the progression, and how far its stage is."""
