@@ -9,6 +9,7 @@ it was. The tables are written from what there is. How long it takes is written 
 """
 
 import argparse
+import dataclasses
 import itertools
 import time
 from pathlib import Path
@@ -30,13 +31,14 @@ from torch import nn
 
 import clipact as ca
 from clipact import faults
-from clipact.methods import ClipToZero, FTClipAct, Ranger
+from clipact.methods import ClipToZero, FitAct, FTClipAct, ProAct, Ranger
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide"
 LAYERS = (*ca.ACTIVATIONS, nn.Linear, nn.Conv2d)
 RATES = [1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4]
 INT8_RATES = [1e-6, 1e-5, 1e-4, 1e-3]  # where they matter
 FORMATS = {"q15.16": faults.FixedPoint(32, 16), "fp32": faults.Native(), "int8": faults.Int8()}
+FIT_ACT_EPOCHS = 20  # the paper has 100
 PICTURE = ("vgg", "q15.16")
 BASELINES = {"vit": "zero"}
 
@@ -46,7 +48,14 @@ WAYS = {
     "zero": Way("ClipToZero, layer", ClipToZero()),
     "zero-channel": Way("ClipToZero, channel", ClipToZero(granularity="channel")),
     "zero-guard": Way("ClipToZero, layer, output guard", ClipToZero(output_guard=True)),
+    "zero-channel-guard": Way(
+        "ClipToZero, channel, output guard", ClipToZero(granularity="channel", output_guard=True)
+    ),
     "ftclipact": Way("FTClipAct", FTClipAct()),
+    "fitact": Way(
+        "FitAct", FitAct(descent=dataclasses.replace(FitAct().descent, epochs=FIT_ACT_EPOCHS))
+    ),
+    "proact": Way("ProAct", ProAct()),
 }
 TRANSFORMER_WAYS = {
     "none": WAYS["none"],
