@@ -55,6 +55,8 @@ class ProAct(Method):
         output_guard: Also map a logit outside its profiled range to its class minimum.
         guard_margin: Factor on that range.
         seed: Of the order of the batches.
+        cache: Bytes for what the model computes before the stage at work, which is the same in every epoch and kept per
+            batch; batches beyond it are computed in full. 0 for none. The thresholds are the same to the last bit.
 
     References:
         Mousavi et al., *ProAct: Progressive Training for Hybrid Clipped Activation Function to Enhance Resilience of
@@ -73,6 +75,7 @@ class ProAct(Method):
     output_guard: bool = False
     guard_margin: float = 1.25
     seed: int = 0
+    cache: int = 2**30
 
     def __post_init__(self) -> None:
         self._layout()

@@ -31,9 +31,9 @@ def frozen(model: nn.Module) -> Generator[None]:
 
 @contextmanager
 def training_only(thresholds: Iterable[nn.Parameter]) -> Generator[None]:
-    """Gradients are recorded, for these parameters; afterwards they ask for none and hold none."""
+    """Gradients are recorded, for these parameters; afterwards their flags and gradients are as before."""
     chosen = list(thresholds)
-    held = [parameter.grad for parameter in chosen]
+    held = [(parameter.requires_grad, parameter.grad) for parameter in chosen]
     try:
         for parameter in chosen:
             parameter.grad = None
@@ -41,6 +41,6 @@ def training_only(thresholds: Iterable[nn.Parameter]) -> Generator[None]:
         with torch.enable_grad():
             yield
     finally:
-        for parameter, grad in zip(chosen, held, strict=True):
-            parameter.requires_grad_(requires_grad=False)
+        for parameter, (flag, grad) in zip(chosen, held, strict=True):
+            parameter.requires_grad_(flag)
             parameter.grad = grad

@@ -16,6 +16,7 @@ from clipact.training._descent import Descent
 from clipact.training._fit import Epoch, Lesson
 from clipact.training._forwards import Forwards
 from clipact.training._objective import Objective, mean_square
+from clipact.training._prefix import Memory, prefix_of
 
 __all__ = ["Rules", "Stages"]
 
@@ -35,6 +36,8 @@ class Rules(Protocol):
     def slope(self) -> Slope: ...
     @property
     def seed(self) -> int: ...
+    @property
+    def cache(self) -> int: ...
 
 
 @final
@@ -52,9 +55,8 @@ class Stages:
         self, rules: Rules, session: Session, teacher: Sequence[Tensor] | None, allowed: int
     ) -> None:
         self._rules, self._session, self._teacher = rules, session, teacher
-        self._judge = Forwards(session.model, session.sets.validate)
-        golden = self._judge.right()
-        self._bar = Bar(golden, allowed, self._judge.samples)
+        judge = Forwards(session.model, session.sets.validate)
+        self._bar = Bar(judge.right(), allowed, judge.samples)
         progression = progressive(session.thresholds)
         progression.close()  # one stage at a time asks for gradients, so that nothing below it is differentiated
         self._stages = progression.stages
@@ -73,8 +75,18 @@ class Stages:
         return history
 
     def _stage(self, stage: Stage, progress: Progress) -> list[Attempt]:
+        session = self._session
+        with prefix_of(session.model, stage.parameters(), self._rules.cache) as prefix:
+            train = Forwards(session.model, session.sets.train, Memory(prefix))
+            judge = Forwards(session.model, session.sets.validate, Memory(prefix))
+            return self._decays(stage, (train, judge), progress)
+
+    def _decays(
+        self, stage: Stage, forwards: tuple[Forwards, Forwards], progress: Progress
+    ) -> list[Attempt]:
+        train, judge = forwards
         lesson = Lesson(
-            Forwards(self._session.model, self._session.sets.train),
+            train,
             self._teacher,
             self._rules.objective,
             mean_square,
@@ -90,7 +102,7 @@ class Stages:
         for decay in self._rules.decays:
             rung = self._rung(stage, decay)
             try:
-                attempts.append(try_decay(rung, lesson, self._judge, self._bar, after))
+                attempts.append(try_decay(rung, lesson, judge, self._bar, after))
             except TrainingError as error:
                 raise TrainingError(
                     f"{stage} at decay {decay:g}: {error}; the stage and the model were restored. Lower the learning rate, or look"
