@@ -57,7 +57,7 @@ SUBJECTS = {"ResNet-18": resnet, "ViT, 6 blocks": vit, "GRU, 3 layers": gru}
 class Trials:
     """A recorded model, and single-bit faults in its weights."""
 
-    def __init__(self, make):
+    def __init__(self, make, *, dirty_only):
         torch.manual_seed(0)
         model, self.batch = make()
         self.model, self.output = model.eval(), torch.empty(0)
@@ -68,6 +68,8 @@ class Trials:
         clean = statistics.median(self.timed() for _ in range(5))
         start = time.process_time()
         self.recording = record(self.model, self.run, self.tensors, weights=weights)
+        if dirty_only:
+            self.recording.narrow(self.run)
         self.cost = (time.process_time() - start) / clean
 
     def run(self):
@@ -109,11 +111,12 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--dirty-only", action="store_true", help="as run(dirty_only=True)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{machine(torch.device('cpu'))}, 1 thread, torch {torch.__version__}")
     for name, make in SUBJECTS.items():
-        trials = Trials(make)
+        trials = Trials(make, dirty_only=arguments.dirty_only)
         memory = trials.recording.nbytes / 2**20
         print(f"{name}: recorded in {trials.cost:.1f} inferences, {memory:.0f} MiB")
         for uniform in ("weights", "layers"):

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import Executor as FuturesExecutor
-from typing import final
+from typing import Final, final
 
 from torch import nn
 
@@ -28,6 +28,9 @@ from clipact.faults._shard import Shard
 from clipact.faults._streams import check_seed
 from clipact.faults._targets import Target, bit_spaces
 from clipact.faults.executors import Executor
+
+_VERIFIED: Final = 0.05
+"""Share of trials that are verified where a shortcut is likely exact, but not sure to be."""
 
 
 @final
@@ -128,6 +131,7 @@ class Campaign:
         executor: Executor | FuturesExecutor | None = None,
         progress: bool = True,
         replay: bool = True,
+        dirty_only: bool = False,
         verify: float = 0.0,
         stop: Precision | None = None,
         seconds: float | None = None,
@@ -144,6 +148,9 @@ class Campaign:
             progress: Show how it is getting on.
             replay: Take the shortcuts that are exact: run only what faults reach, and take the rest from the golden run.
                 False runs every inference in full.
+            dirty_only: Besides, where faults were met, compute only the samples whose values differ from the golden ones,
+                never fewer than two at once and only so many at once as gave the same bits without faults. That is a
+                measured likelihood, not a certainty, so at least 5 % of the trials are verified.
             verify: Share of the replayed trials that are run in full too and compared, every output, bit for bit, besides
                 the first two; on a mismatch replay is off from there on, with a warning. What a model leaves in global
                 variables and class attributes is not seen, and is not as in full inferences where modules are skipped.
@@ -173,7 +180,16 @@ class Campaign:
                 "a shard sees only its own trials, so stop= and adaptive sampling cannot decide there; leave them out, or run"
                 " without shards"
             )
-        options = Options(replay=replay, verify=verify, stop_on_error=stop_on_error)
+        if dirty_only and not replay:
+            raise CampaignError(
+                "dirty_only=True asked for with replay=False; samples that differ from the golden ones are found by replay"
+            )
+        options = Options(
+            replay=replay,
+            dirty_only=dirty_only,
+            verify=max(verify, _VERIFIED) if dirty_only else verify,
+            stop_on_error=stop_on_error,
+        )
         run = Run(self._model, self._evaluation, self._spec, options)
         return run.result(
             store=store,

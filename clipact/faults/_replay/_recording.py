@@ -1,6 +1,6 @@
 """The golden run of an evaluation, recorded so that trials need to run only what their faults reach."""
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final, final
@@ -9,6 +9,7 @@ from torch import nn
 
 from clipact.faults._replay._choose import Load, cost
 from clipact.faults._replay._dirt import Cause
+from clipact.faults._replay._dirty import DirtySamples, find_dirty_samples
 from clipact.faults._replay._golden import Golden, Scratch
 from clipact.faults._replay._plan import Plan, make_plan
 from clipact.faults._replay._replay import Replay, Step
@@ -45,9 +46,22 @@ class Recording:
         self.nbytes = sum(golden.nbytes for golden in goldens)
         self._modules, self._goldens, self._loads = modules, goldens, loads
         self._scratch = Scratch()
+        self._samples: DirtySamples | None = None
         kinds = {(id(g.structure), g.kept): place for place, g in enumerate(goldens)}
         self._kinds = [kinds[id(g.structure), g.kept] for g in goldens]
         self._plans = lru_cache(maxsize=1024)(self._plan)
+
+    def narrow(self, run: Callable[[], object], *, budget: int = 2**30) -> None:
+        """From now on, compute only the samples that differ from the golden ones, where that gives the same bits here.
+
+        Args:
+            run: As for :func:`record`; it is called once more.
+            budget: Bytes for all golden values together.
+        """
+        if self.reason is None:
+            room = max(0, budget - self.nbytes)
+            self._samples = find_dirty_samples(self._goldens, self._modules, run, room)
+            self.nbytes += self._samples.nbytes
 
     @contextmanager
     def replaying(
@@ -69,10 +83,12 @@ class Recording:
         Yields:
             What happens, and whether it may be relied on.
         """
-        steps = self._steps(Cause(frozenset(tensors), frozenset(calls)))
+        cause = Cause(frozenset(tensors), frozenset(calls))
+        steps = self._steps(cause)
         visited = {path for step in steps if step.plan for path in step.plan.visited}
         few = {tensor: frozenset(places) for tensor, places in (rows or {}).items()}
-        replay = Replay(steps, self._modules, self._scratch, few)
+        samples = None if cause.calls else self._samples
+        replay = Replay(steps, self._modules, (self._scratch, samples), few)
         try:
             with standing_in([(p, self._modules[p]) for p in sorted(visited)], replay):
                 yield replay

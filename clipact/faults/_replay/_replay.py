@@ -8,6 +8,7 @@ from torch import nn
 
 from clipact.faults._replay._arguments import Given
 from clipact.faults._replay._attributes import Stillness
+from clipact.faults._replay._dirty import DirtySamples
 from clipact.faults._replay._golden import Golden, Loan, Scratch
 from clipact.faults._replay._plan import Plan
 from clipact.faults._replay._structure import NEVER
@@ -55,13 +56,14 @@ class Replay:
     Args:
         steps: The forwards to come.
         modules: Visible modules, by path.
-        scratch: For values that nobody reads.
+        memory: For values that nobody reads; and golden calls whose samples may be computed by themselves, if any.
         rows: Of tensors with faults in few rows only, which.
 
     Attributes:
         diverged: What differed from the golden run though no fault explains it; None if nothing.
         valid: Whether the evaluation saw what it would have seen without golden values. If not, it must be repeated in full.
         skipped: Number of calls that were replaced by golden outputs.
+        narrowed: Number of calls that computed only the samples that differ from the golden ones.
         masked: Number of calls that met faults and returned their golden outputs all the same.
         spoilt: Whether golden values were overwritten, so that no more trials may be replayed.
     """
@@ -70,14 +72,15 @@ class Replay:
         self,
         steps: Sequence[Step],
         modules: Mapping[str, nn.Module],
-        scratch: Scratch,
+        memory: tuple[Scratch, DirtySamples | None],
         rows: Mapping[int, frozenset[int]],
     ) -> None:
         self.diverged: str | None = None
         self.valid = True
         self.spoilt = False
-        self.skipped = self.masked = 0
-        self._steps, self._modules, self._scratch = steps, modules, scratch
+        self.skipped = self.masked = self.narrowed = 0
+        self._steps, self._modules = steps, modules
+        self._scratch, self._samples = memory
         self._rows = rows
         self._thread = threading.get_ident()
         self._next = 0
@@ -107,6 +110,12 @@ class Replay:
     def _freely(self, path: str, forward: Callable[..., Any], given: Given) -> Any:
         """A call after a fault was met."""
         try:
+            if self._samples is not None and self._now is not None and not self._stopped:
+                place = self._next - 1, path
+                part = self._samples.redo(place, self._now.plan.tensors, forward, given)
+                if part is not None:
+                    self.narrowed += 1
+                    return part
             return forward(*given[0], **given[1])
         except BaseException:
             if (

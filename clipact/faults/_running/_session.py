@@ -127,7 +127,13 @@ class Session:
         exact = self._spec.lifetime is Lifetime.STATIC and self._packing is None
         recording = None
         if self._options.replay and exact:
-            recording = recorded(self.surface, self._evaluate, self._spec, self._buffers)
+            recording = recorded(
+                self.surface,
+                self._evaluate,
+                self._spec,
+                self._buffers,
+                dirty_only=self._options.dirty_only,
+            )
         return Shortcut(
             self.surface, recording, self._buffers, self._spec.seed, self._options.verify
         )

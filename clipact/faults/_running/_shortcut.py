@@ -79,8 +79,9 @@ class Shortcut:
                 return again(), False
         if not replay.valid:
             return again(), False
-        if not verified or not replay.skipped:
-            return metrics, bool(replay.skipped)
+        saved = bool(replay.skipped or replay.narrowed)
+        if not verified or not saved:
+            return metrics, saved
         self._unasked -= 1
         return self._verified(again, shot, metrics, given)
 
@@ -136,9 +137,14 @@ class Shortcut:
 
 
 def recorded(
-    surface: Surface, run: Callable[[], object], spec: Spec, buffers: Buffers
+    surface: Surface,
+    run: Callable[[], object],
+    spec: Spec,
+    buffers: Buffers,
+    *,
+    dirty_only: bool,
 ) -> Recording:
-    """Two more golden runs, recorded."""
+    """Two or three more golden runs, recorded."""
 
     def fresh() -> None:
         with buffers.kept():
@@ -154,7 +160,10 @@ def recorded(
         cause = Cause(calls=frozenset({(place.source.site, None)}))
         weights[cause] = weights.get(cause, 0.0) + space.bits
     hits = min(fault.expected(surface.spaces) for fault in spec.faults)
-    return record(surface.model, fresh, surface.bound.tensors, weights=weights, hits=hits)
+    recording = record(surface.model, fresh, surface.bound.tensors, weights=weights, hits=hits)
+    if dirty_only:
+        recording.narrow(fresh)
+    return recording
 
 
 @contextmanager

@@ -35,11 +35,13 @@ class Options:
 
     Attributes:
         replay: Take shortcuts that are exact.
+        dirty_only: Compute only the samples that faults reach; some of these trials are always run in full too.
         verify: Share of the trials that are run in full too.
         stop_on_error: Raise where an evaluation raises, instead of recording it.
     """
 
     replay: bool = True
+    dirty_only: bool = False
     verify: float = 0.0
     stop_on_error: bool = False
 
