@@ -6,9 +6,7 @@ and every trial in a store of its network, number format, target, method and bit
 
 import copy
 import dataclasses
-import itertools
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +21,11 @@ from clipact import faults
 
 Results = dict[float, faults.Result]
 """Of one method, by bit error rate."""
+
+
+def short(rate: float) -> str:
+    """As people write it: 3e-5."""
+    return f"{rate:.0e}".replace("e-0", "e-")
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class Bench:
         self, key: str, way: Way, setting: "Setting", rate: float, seconds: float | None
     ) -> faults.Result | None:
         """Trials of one protection at one rate: those of the store, and more for ``seconds`` (None: until there are enough)."""
-        store = self.scale.folder / self.net / str(setting) / f"{key}-{rate:g}.sqlite"
+        store = self.scale.folder / self.net / str(setting) / f"{key}-{short(rate)}.sqlite"
         store.parent.mkdir(parents=True, exist_ok=True)
         if seconds == 0.0:
             found = faults.Store.read(store) if store.exists() else None
@@ -167,89 +170,3 @@ class Setting:
 
     def __str__(self) -> str:
         return self.name + ("-thresholds" if self.thresholds else "")
-
-
-def one_curve(found: Results) -> faults.Result:
-    """The campaigns of several rates as the one that they are."""
-    rates = sorted(found)
-    parts = [found[rate] for rate in rates]
-    first = parts[0]
-    return faults.Result.of(
-        itertools.chain.from_iterable(part.trials for part in parts),
-        golden=first.golden,
-        faults=[faults.BitFlip(rate=rate) for rate in rates],
-        trials_per_fault=first.trials_per_fault,
-        seed=first.seed,
-        target=first.target,
-        format=first.format,
-        population=first.population,
-        data=first.data,
-    )
-
-
-def difference(
-    one: faults.Result, baseline: faults.Result, *, same_faults: bool
-) -> faults.Difference | None:
-    """Trial by trial; None if they have no trial in common yet."""
-    named = {"baseline": baseline, "one": one}
-    row = faults.compare(named, baseline="baseline", same_faults=same_faults).rows[1]
-    return row if row.pairs else None
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def methods_table(bench: Bench, ways: Mapping[str, Way]) -> str:
-    """What each costs without faults."""
-    memory = sum(parameter.numel() for parameter in bench.model.parameters())
-    header = ["method", "clean accuracy, all test images", "thresholds", "more memory", "seconds to set them"]  # fmt: skip
-    rows: list[list[str]] = []
-    for key, way in ways.items():
-        if key in bench.protections:
-            own = bench.protections[key]
-            share = f"{100 * own.thresholds / memory:.3f} %" if own.thresholds else "0"
-            rows.append([way.title, f"{100 * own.clean:.1f} %", f"{own.thresholds:,}", share, f"{own.seconds:.0f}"])  # fmt: skip
-    return table(header, rows)
-
-
-def accuracy_table(found: Mapping[str, Results], ways: Mapping[str, Way]) -> str:
-    """Mean accuracy in percent with its interval, at each rate."""
-    rates = sorted({rate for results in found.values() for rate in results})
-    rows = [
-        [ways[key].title, *(_mean(results.get(rate)) for rate in rates)]
-        for key, results in found.items()
-    ]
-    return table(["method", *(f"{rate:g}" for rate in rates)], rows)
-
-
-def differences_table(
-    found: Mapping[str, Results], ways: Mapping[str, Way], baseline: str, *, same_faults: bool
-) -> str:
-    """Points of accuracy more than the baseline, with the interval over pairs."""
-    base = found[baseline]
-    rows = [
-        [ways[key].title, *_differences(results, base, same_faults=same_faults)]
-        for key, results in found.items()
-        if key != baseline
-    ]
-    return table([f"minus {ways[baseline].title}", *(f"{rate:g}" for rate in sorted(base))], rows)
-
-
-def _differences(results: Results, base: Results, *, same_faults: bool) -> Iterator[str]:
-    for rate in sorted(base):
-        row = difference(results[rate], base[rate], same_faults=same_faults) if rate in results else None  # fmt: skip
-        yield "" if row is None else _points(row.difference)
-
-
-def _points(found: faults.Interval) -> str:
-    estimate, low, high = (100 * value for value in (found.estimate, found.low, found.high))
-    return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"
-
-
-def _mean(result: faults.Result | None) -> str:
-    if result is None or not len(result):
-        return ""
-    found = result.summary().rows[0].means["accuracy"]
-    return f"{100 * found.estimate:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"

@@ -16,16 +16,8 @@ from pathlib import Path
 
 import torch
 from _measure import machine
-from _resilience import (
-    Bench,
-    Scale,
-    Setting,
-    Way,
-    accuracy_table,
-    differences_table,
-    methods_table,
-    one_curve,
-)
+from _resilience import Bench, Scale, Setting, Way, short
+from _resilience_tables import accuracy_table, differences_table, methods_table, one_curve
 from _subjects import SUBJECTS
 from torch import nn
 
@@ -81,7 +73,11 @@ def measure(bench, ways, setting, rates, deadline):
             if result is not None and len(result):
                 found[key][rate] = result
                 if left != 0.0:
-                    print(f"{bench.net} {setting} {way.title}\n{result}", flush=True)
+                    mean = result.summary().rows[0].means["accuracy"].estimate
+                    print(
+                        f"{bench.net} {setting} {short(rate)} {way.title}: {100 * mean:.1f} %, {len(result)} trials",
+                        flush=True,
+                    )
     return {key: results for key, results in found.items() if results}
 
 
