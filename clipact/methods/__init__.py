@@ -3,6 +3,8 @@
 from clipact.methods._base import Method, Scope, protect
 from clipact.methods._budgeted_percentile import BudgetedPercentile
 from clipact.methods._clip_to_zero import ClipToZero
+from clipact.methods._early import Early
+from clipact.methods._estimate import Estimate
 from clipact.methods._fit_act import FitAct
 from clipact.methods._ft_clip_act import FTClipAct
 from clipact.methods._history import History
@@ -14,6 +16,8 @@ __all__ = [
     "AbsoluteSlope",
     "BudgetedPercentile",
     "ClipToZero",
+    "Early",
+    "Estimate",
     "FTClipAct",
     "FitAct",
     "History",

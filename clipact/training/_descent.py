@@ -70,6 +70,23 @@ class Descent:
         done = (step - warm) / max(self.epochs * steps, 1)
         return self.rate * 0.5 * (1 + math.cos(math.pi * done))
 
+    def reach(self, step: int, steps: int) -> tuple[float, float]:
+        """How far the remaining steps can move thresholds, if none is longer than its learning rate.
+
+        Args:
+            step: Steps done.
+            steps: Steps an epoch.
+
+        Returns:
+            ``(shrink, path)``: a threshold ``T`` ends between ``T * shrink - path`` and ``T * shrink + path``.
+        """
+        shrink, path = 1.0, 0.0
+        for later in reversed(range(step, self.total * steps)):
+            rate = self.at(later, steps)
+            path += rate * shrink
+            shrink *= 1.0 - rate * self.decay if self.decoupled else 1.0
+        return shrink, path
+
     def optimizer(self, thresholds: list[nn.Parameter]) -> torch.optim.Optimizer:
         """A fresh one for these thresholds."""
         kind = torch.optim.AdamW if self.decoupled else torch.optim.Adam

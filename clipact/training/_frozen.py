@@ -22,11 +22,11 @@ def frozen(model: nn.Module) -> Generator[None]:
     try:
         with evaluating(model), plain_attention():
             for parameter, _ in flags:
-                parameter.requires_grad_(requires_grad=False)
+                parameter.requires_grad = False
             yield
     finally:
         for parameter, flag in flags:
-            parameter.requires_grad_(flag)
+            parameter.requires_grad = flag
 
 
 @contextmanager
@@ -37,10 +37,10 @@ def training_only(thresholds: Iterable[nn.Parameter]) -> Generator[None]:
     try:
         for parameter in chosen:
             parameter.grad = None
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad = True
         with torch.enable_grad():
             yield
     finally:
         for parameter, (flag, grad) in zip(chosen, held, strict=True):
-            parameter.requires_grad_(flag)
+            parameter.requires_grad = flag
             parameter.grad = grad

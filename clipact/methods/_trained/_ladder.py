@@ -1,21 +1,22 @@
-"""The decays of one stage, from the strongest, until one keeps the accuracy."""
+"""One stage at one decay."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
+from clipact.methods._early import Early
 from clipact.methods._slopes import Slope
+from clipact.methods._trained._foresight import Foresight
 from clipact.methods._trained._relative import mean_scale
-from clipact.training import Stage
-from clipact.training._descent import Descent
+from clipact.training import Descent, Stage
 from clipact.training._fit import Epoch, Lesson, fit
 from clipact.training._forwards import Forwards
 
-__all__ = ["Attempt", "Bar", "Rung", "try_decay"]
+__all__ = ["Attempt", "Bar", "Rung", "put", "try_decay", "values_of"]
 
 
 @final
@@ -37,11 +38,8 @@ class Bar:
         """Whether so many correct samples are enough."""
         return self.golden - right <= self.allowed
 
-    def drop(self, right: int) -> float:
-        """How much of the accuracy is lost, as a share of all samples."""
-        return (self.golden - right) / self.samples
 
-
+@final
 class Rung(NamedTuple):
     """One stage at one decay.
 
@@ -50,12 +48,14 @@ class Rung(NamedTuple):
         activations: The modules that have them.
         descent: How they move, its decay included.
         slope: How the activations fall.
+        early: When the training may end before its time; None for never.
     """
 
     stage: Stage
     activations: Sequence[nn.Module]
     descent: Descent
     slope: Slope
+    early: Early | None
 
 
 @final
@@ -68,8 +68,8 @@ class Attempt:
         thresholds: How many values they have.
         decay: The weight decay.
         accuracy: On the held-out data, afterwards.
-        drop: From the accuracy before the first stage.
-        accepted: Whether the thresholds were kept.
+        drop: From the accuracy before the first stage, as a share of all held-out samples.
+        accepted: Whether the accuracy is enough.
         why: Why, in words.
         epochs: Passes over the training data.
         scale: Mean of the thresholds afterwards, relative to where they started.
@@ -89,70 +89,82 @@ class Attempt:
 
     def row(self) -> dict[str, Any]:
         """As a row of the history."""
-        return dict(self.__dict__)
+        return asdict(self)
 
 
 def try_decay(
-    rung: Rung, lesson: Lesson, judge: Forwards, bar: Bar, after: Callable[[Epoch], bool]
-) -> Attempt:
-    """Train a stage at one decay; keep the thresholds if the accuracy holds, else put them back.
-
-    They are also put back when the training raises.
+    rung: Rung, lesson: Lesson, judge: Forwards, bar: Bar, after: Callable[[Epoch], None]
+) -> tuple[Attempt, list[Tensor]]:
+    """Train a stage at one decay, and put its thresholds back.
 
     Args:
         rung: Stage and decay.
         lesson: What is learnt from.
         judge: The model with the held-out data.
         bar: What it has to reach there.
-        after: Called after each epoch; True ends the training.
+        after: Called after each epoch.
+
+    Returns:
+        What came out, and the trained thresholds.
 
     Raises:
         TrainingError: The loss or a threshold is NaN or infinite.
     """
     began = time.monotonic()
     thresholds = rung.stage.parameters()
-    before = [threshold.detach().clone() for threshold in thresholds]
-    done = 0
+    before = values_of(thresholds)
+    foresight = Foresight(rung, judge, bar, len(lesson.train))
+    epochs = 0
 
-    def count(epoch: Epoch) -> bool:
-        nonlocal done
-        done = epoch.number
-        rung.slope.anneal(rung.activations, epoch.number / rung.descent.total)
-        return after(epoch)
+    def ends(epoch: Epoch) -> bool:
+        nonlocal epochs
+        epochs = epoch.number
+        done = epoch.number / rung.descent.total
+        rung.slope.anneal(rung.activations, 1.0)
+        verdict = foresight.ends(epoch.number)
+        rung.slope.anneal(rung.activations, done)
+        after(epoch)
+        return verdict
 
-    accepted = False
     try:
         rung.slope.anneal(rung.activations, 0.0)
-        fit(lesson, thresholds, rung.descent, count)
+        fit(lesson, thresholds, rung.descent, ends)
         rung.slope.anneal(rung.activations, 1.0)
         right = judge.right()
-        accepted = bar.passes(right)
-        scale = mean_scale(thresholds, before)
+        trained = values_of(thresholds)
     finally:
         rung.slope.anneal(rung.activations, 1.0)
-        if not accepted:
-            _put_back(thresholds, before)
-    return Attempt(
+        put(thresholds, before)
+    attempt = Attempt(
         ", ".join(rung.stage.names),
         sum(threshold.numel() for threshold in thresholds),
         rung.descent.decay,
         right / bar.samples,
-        bar.drop(right),
-        accepted,
-        _reason(bar, right),
-        done,
-        scale,
+        (bar.golden - right) / bar.samples,
+        bar.passes(right),
+        _reason(bar, right, foresight.hopeless),
+        epochs,
+        mean_scale(trained, before),
         time.monotonic() - began,
     )
+    return attempt, trained
 
 
-def _reason(bar: Bar, right: int) -> str:
-    lost = bar.golden - right
-    verdict = "within" if bar.passes(right) else "beyond"
-    return f"{max(lost, 0)} of {bar.samples} images lost, {verdict} the {bar.allowed} allowed"
+def values_of(thresholds: Sequence[Tensor]) -> list[Tensor]:
+    """Copies of their values."""
+    return [threshold.detach().clone() for threshold in thresholds]
 
 
-def _put_back(thresholds: Sequence[Tensor], before: Sequence[Tensor]) -> None:
+def put(thresholds: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Give thresholds these values."""
     with torch.no_grad():
-        for threshold, old in zip(thresholds, before, strict=True):
-            threshold.copy_(old)
+        for threshold, value in zip(thresholds, values, strict=True):
+            threshold.copy_(value)
+
+
+def _reason(bar: Bar, right: int, hopeless: bool) -> str:  # noqa: FBT001 - one of two ends
+    lost = max(bar.golden - right, 0)
+    if hopeless:
+        return f"{lost} of {bar.samples} lost, {bar.allowed} allowed, and no way back"
+    verdict = "within" if bar.passes(right) else "beyond"
+    return f"{lost} of {bar.samples} lost, {verdict} the {bar.allowed} allowed"

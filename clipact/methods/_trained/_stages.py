@@ -1,43 +1,26 @@
 """Stage after stage, decay after decay."""
 
 from collections.abc import Sequence
-from typing import Protocol, final
+from typing import final
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from clipact._progress import Progress
 from clipact.errors import TrainingError
 from clipact.methods._history import History
-from clipact.methods._slopes import Slope
-from clipact.methods._trained._ladder import Attempt, Bar, Rung, try_decay
+from clipact.methods._trained._cost import Cost, measure
+from clipact.methods._trained._ladder import Bar, Rung, put, try_decay
+from clipact.methods._trained._ledger import Ledger
+from clipact.methods._trained._rules import Rules
 from clipact.methods._trained._session import Session
+from clipact.methods._trained._share import Share
 from clipact.training import Stage, progressive
-from clipact.training._descent import Descent
-from clipact.training._fit import Epoch, Lesson
+from clipact.training._fit import Lesson
 from clipact.training._forwards import Forwards
-from clipact.training._objective import Objective, mean_square
+from clipact.training._objective import mean_square
 from clipact.training._prefix import Memory, prefix_of
 
-__all__ = ["Rules", "Stages"]
-
-
-class Rules(Protocol):
-    """What stages are trained by; see :class:`clipact.methods.ProAct`."""
-
-    @property
-    def decays(self) -> tuple[float, ...]: ...
-    @property
-    def scalar(self) -> Descent: ...
-    @property
-    def vector(self) -> Descent: ...
-    @property
-    def objective(self) -> Objective: ...
-    @property
-    def slope(self) -> Slope: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def cache(self) -> int: ...
+__all__ = ["Stages"]
 
 
 @final
@@ -59,64 +42,75 @@ class Stages:
         self._bar = Bar(judge.right(), allowed, judge.samples)
         progression = progressive(session.thresholds)
         progression.close()  # one stage at a time asks for gradients, so that nothing below it is differentiated
-        self._stages = progression.stages
+        self.stages = progression.stages
 
-    def run(self, *, show: bool) -> History:
-        """Train all stages.
+    def run(self, ledger: Ledger, *, show: bool) -> History:
+        """Train the stages that are left.
+
+        Args:
+            ledger: What was done in an earlier run.
+            show: Show a bar.
 
         Raises:
             TrainingError: The loss is NaN or infinite in a stage.
         """
-        history = History()
-        total = sum(self._descent(stage).total for stage in self._stages)
-        with Progress("ProAct", total, show) as progress:
-            for stage in self._stages:
-                history.extend(attempt.row() for attempt in self._stage(stage, progress))
-        return history
+        costs = self.costs() if show else [Cost.even(stage) for stage in self.stages]
+        shares = Share.of([cost.seconds for cost in costs])
+        done = sum(shares[: ledger.stage])
+        with Progress("ProAct", sum(shares), show, done) as progress:
+            for stage in self.stages[ledger.stage :]:
+                share = Share(progress, shares[stage.index], self._rules.descent(stage).total)
+                self._stage(stage, ledger, share)
+                share.finish()
+        return ledger.history
 
-    def _stage(self, stage: Stage, progress: Progress) -> list[Attempt]:
+    def costs(self) -> list[Cost]:
+        """What each stage will take, measured on one batch."""
+        train = self._session.sets.train
+        return [
+            measure(
+                self._session,
+                stage,
+                self._lesson(stage, Forwards(self._session.model, train[:1])),
+                self._rules,
+            )
+            for stage in self.stages
+        ]
+
+    def _stage(self, stage: Stage, ledger: Ledger, share: Share) -> None:
         session = self._session
         with prefix_of(session.model, stage.parameters(), self._rules.cache) as prefix:
             train = Forwards(session.model, session.sets.train, Memory(prefix))
             judge = Forwards(session.model, session.sets.validate, Memory(prefix))
-            return self._decays(stage, (train, judge), progress)
+            self._decays(stage, (train, judge), ledger, share)
+        if ledger.kept is not None:
+            put(stage.parameters(), ledger.kept)
+        ledger.next_stage(session.thresholds)
 
     def _decays(
-        self, stage: Stage, forwards: tuple[Forwards, Forwards], progress: Progress
-    ) -> list[Attempt]:
-        train, judge = forwards
-        lesson = Lesson(
-            train,
-            self._teacher,
-            self._rules.objective,
-            mean_square,
-            self._rules.seed + stage.index,
-        )
-        attempts: list[Attempt] = []
-
-        def after(_epoch: Epoch) -> bool:
-            if not attempts:
-                progress.advance(1, {"at": stage})
-            return False
-
-        for decay in self._rules.decays:
+        self, stage: Stage, forwards: tuple[Forwards, Forwards], ledger: Ledger, share: Share
+    ) -> None:
+        lesson = self._lesson(stage, forwards[0])
+        for decay in self._rules.decays[ledger.tried :]:
+            if ledger.kept is not None and self._rules.early is not None:
+                return
             rung = self._rung(stage, decay)
             try:
-                attempts.append(try_decay(rung, lesson, judge, self._bar, after))
+                attempt, trained = try_decay(rung, lesson, forwards[1], self._bar, share.epoch)
             except TrainingError as error:
                 raise TrainingError(
-                    f"{stage} at decay {decay:g}: {error}; the stage and the model were restored. Lower the learning rate, or look"
-                    " for NaN in the data"
+                    f"{stage} at decay {decay:g}: {error}. The stage was put back and the model restored; lower the learning rate,"
+                    " or look for NaN in the data"
                 ) from None
-            if attempts[-1].accepted:
-                break
-        return attempts
+            ledger.write(attempt.row(), trained if attempt.accepted else None)
+            ledger.save(self._session.thresholds)
+
+    def _lesson(self, stage: Stage, train: Forwards) -> Lesson:
+        rules = self._rules
+        return Lesson(train, self._teacher, rules.objective, mean_square, rules.seed + stage.index)
 
     def _rung(self, stage: Stage, decay: float) -> Rung:
-        activations: list[nn.Module] = [self._session.activations[name] for name in stage.names]
-        descent = self._descent(stage).with_decay(decay)
-        return Rung(stage, activations, descent, self._rules.slope)
-
-    def _descent(self, stage: Stage) -> Descent:
-        alone = all(threshold.numel() == 1 for threshold in stage.parameters())
-        return self._rules.scalar if alone else self._rules.vector
+        rules = self._rules
+        activations = [self._session.activations[name] for name in stage.names]
+        descent = rules.descent(stage).with_decay(decay)
+        return Rung(stage, activations, descent, rules.slope, rules.early)

@@ -1,0 +1,105 @@
+"""Files of a training that can be resumed: there whole or not at all, and known again."""
+
+import hashlib
+import os
+import pickle
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from clipact.errors import TrainingError
+from clipact.training._labelled import Labelled
+from clipact.training._listed import listed
+
+__all__ = ["Identity", "data_digest", "load", "save", "weight_digests"]
+
+Identity: TypeAlias = Mapping[str, Mapping[str, str]]
+"""What a training is of: by part (``"weights"``, ``"settings"``) the digest or text of each thing in it."""
+
+_FORMAT: Final = 1
+
+
+def save(path: Path, identity: Identity, state: Mapping[str, Any]) -> None:
+    """Write a state, in the place of an earlier one; a crash leaves the one or the other.
+
+    Args:
+        path: The file; its folder is made if needed.
+        identity: What the training is of.
+        state: Tensors, numbers, strings, and lists and dictionaries of these.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        torch.save({"format": _FORMAT, "identity": dict(identity), "state": dict(state)}, new)
+        with new.open("rb+") as file:
+            os.fsync(file.fileno())
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def load(path: Path, identity: Identity) -> dict[str, Any] | None:
+    """The state in a file, None if there is none yet.
+
+    Raises:
+        TrainingError: The file is no checkpoint, or that of another training; says what differs.
+    """
+    if not path.exists():
+        return None
+    try:
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+        raise TrainingError(
+            f"{path} is no checkpoint that can be read ({type(error).__name__}); name another file, or remove it"
+        ) from None
+    if not isinstance(found, dict) or found.get("format") != _FORMAT:
+        raise TrainingError(f"{path} is not a checkpoint of a threshold training; name another")
+    if differences := list(_differences(found["identity"], identity)):
+        raise TrainingError(
+            f"the checkpoint {path} is of another training: {'; '.join(differences)}. Resume with the same model, data and"
+            " settings, or name another file"
+        )
+    return found["state"]
+
+
+def weight_digests(model: nn.Module) -> dict[str, str]:
+    """A digest of every tensor in a model's ``state_dict``."""
+    state: Mapping[str, Any] = model.state_dict()
+    return {name: _digest([value]) for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def data_digest(batches: Iterable[Labelled]) -> str:
+    """A digest of inputs and labels in their batches."""
+    tensors: list[Tensor] = []
+    for batch in batches:
+        inputs = [batch.inputs] if isinstance(batch.inputs, Tensor) else [*batch.inputs.values()]
+        tensors += [each for each in inputs if isinstance(each, Tensor)] + [batch.labels]
+    return _digest(tensors)
+
+
+def _digest(tensors: Iterable[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        plain = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b"")
+    return digest.hexdigest()[:16]
+
+
+def _differences(found: Identity, expected: Identity) -> Iterable[str]:
+    for part, values in expected.items():
+        theirs = found.get(part, {})
+        both = [name for name in values if name in theirs and theirs[name] != values[name]]
+        gone = [name for name in theirs if name not in values]
+        new = [name for name in values if name not in theirs]
+        if both and part == "settings":
+            yield "; ".join(f"{n} was {theirs[n]} and is {values[n]}" for n in both)
+        elif both:
+            yield f"the {part} differ in {listed(both)}"
+        if gone or new:
+            yield f"the {part} are others: {listed(gone or new)} {'is gone' if gone else 'is new'}"
