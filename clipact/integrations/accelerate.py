@@ -34,8 +34,9 @@ def attach(pacer: Pacer, accelerator: Accelerator, *optimizers: Optimizer) -> Pa
     Raises:
         TrainingError: The optimizers lack a threshold, or one cannot be gated.
     """
+    pacer.attach(*(_inner(optimizer) for optimizer in optimizers))
     accelerator.register_for_checkpointing(pacer)
-    return pacer.attach(*(_inner(optimizer) for optimizer in optimizers))
+    return pacer
 
 
 def _inner(optimizer: Optimizer) -> Optimizer:

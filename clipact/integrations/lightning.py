@@ -61,9 +61,14 @@ class ProgressiveThresholds(Callback):
 
     @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Put flags and hooks back, also after an exception."""
+        """Put flags and hooks back."""
         if stage == "fit":
             self.pacer.close()
+
+    @override
+    def on_exception(self, *_: Any, **__: Any) -> None:
+        """Likewise."""
+        self.pacer.close()
 
     @override
     def state_dict(self) -> dict[str, Any]:
