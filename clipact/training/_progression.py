@@ -70,9 +70,11 @@ class Progression:
     def advance(self) -> Stage | None:
         """End the stage at work; the next one, or None when that was the last.
 
-        Iterating does this by itself. Processes that train together must do it at the same step.
+        Iterating does this by itself. Processes that train together must do it at the same step. Gradients that the
+        thresholds have gathered meanwhile are dropped.
         """
         self._position = min(self._position + 1, len(self.stages))
+        self._drop_gradients()
         return self.stage
 
     def gate(self) -> None:
@@ -81,8 +83,7 @@ class Progression:
             stage.gate()
             return
         self.stages[0].hold()
-        for threshold in self.stages[0].parameters():
-            threshold.grad = None
+        self._drop_gradients()
 
     def attach(self, *optimizers: Optimizer) -> Self:
         """Gate in every ``step()`` of these optimizers, before the update, while this is open.
@@ -122,6 +123,10 @@ class Progression:
         """
         _check_state(state, self._plan())
         self._position = int(state["stage"])
+
+    def _drop_gradients(self) -> None:
+        for threshold in self.thresholds.values():
+            threshold.grad = None
 
     def _plan(self) -> list[dict[str, list[int]]]:
         return [

@@ -190,6 +190,19 @@ def test_when_all_stages_are_done_everything_is_held(staged):
     assert staged.changed(before, model) == set()
 
 
+def test_a_stage_starts_without_the_gradients_that_were_gathered_before(staged):
+    model = staged.network()
+    thresholds = ca.thresholds(model)
+    for stage in progressive(thresholds):
+        assert all(each.grad is None for each in thresholds.values())
+        optimizer = SGD(stage.parameters(), lr=0.1)  # clears only what it has
+        for images, _ in staged.batches():
+            model(images).square().sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        assert sum(each.grad is not None for each in thresholds.values()) == 2
+
+
 def test_a_state_of_other_thresholds_is_refused(staged):
     thresholds = ca.thresholds(staged.network())
     state = progressive(thresholds).state_dict()

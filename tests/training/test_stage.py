@@ -94,6 +94,19 @@ def test_gradient_clipping_sees_the_stage_alone(staged, model, stage):
     assert nn.utils.clip_grad_norm_(model.parameters(), 1e9).item() == pytest.approx(alone)
 
 
+def test_gating_serves_a_gradient_scaler(staged, model, stage):
+    optimizer = AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    before = staged.bits(model)
+    with stage.gating(optimizer):
+        for batch in staged.batches():
+            optimizer.zero_grad()
+            scaler.scale(loss_of(model, batch)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+    assert staged.changed(before, model) == set(stage.names)
+
+
 class TestFrozenNorms:
     def test_statistics_stay_and_modes_are_as_the_loop_sets_them(self, staged, model):
         images = staged.batches()[0][0]
