@@ -41,6 +41,17 @@ def naive_hyrelu(x, t):
     return relu * torch.sigmoid(20 * (t - relu))
 
 
+def numpy_relative_hyrelu(x, t):
+    relu = np.where(np.isfinite(x), numpy_relu(x), 0)
+    with np.errstate(over="ignore"):
+        return relu / (1 + np.exp(-20 * (1 - relu / t)))
+
+
+def naive_relative_hyrelu(x, t):
+    relu = torch.where(x.isfinite(), x, 0).relu()
+    return relu * torch.sigmoid(20 * (1 - relu / t))
+
+
 def naive_held(x, low, high):
     return torch.where(x >= high, high, torch.where(x <= low, low, x))
 
@@ -84,9 +95,11 @@ CASES = [
     Case("saturated_relu_without_nan", lambda x, t: F.saturated_relu(x, t, nan_to_zero=True), lambda t: nn.SaturatedReLU(t, nan_to_zero=True), lambda x, t: np.minimum(numpy_relu(x), t), lambda x, t: torch.minimum(x.relu(), t), (1, 0, 0), monotone=True),
     Case("zeroed_relu", F.zeroed_relu, nn.ZeroedReLU, lambda x, t: numpy_relu(numpy_inside(x, -INF, t, 0)), lambda x, t: torch.where(x <= t, x.relu(), 0), (0, 0, 0), trained=(False,)),
     Case("hyrelu", F.hyrelu, nn.HyReLU, numpy_hyrelu, naive_hyrelu, (0, 0, 0), overshoot=1 / 20),
+    Case("relative_hyrelu", F.relative_hyrelu, nn.RelativeHyReLU, numpy_relative_hyrelu, naive_relative_hyrelu, (0, 0, 0), overshoot=1 / 20),
     Case("range_held", F.range_restricted, lambda a, b: nn.RangeRestricted(torch.nn.Identity(), a, b), np.clip, naive_held, (1, -1, NAN), (-1, 1), (True, True), monotone=True, reach=(-1, 1)),
     Case("range_held_without_nan", lambda x, a, b: F.range_restricted(x, a, b, nan_to_zero=True), lambda a, b: nn.RangeRestricted(torch.nn.Identity(), a, b, nan_to_zero=True), np.clip, naive_held, (1, -1, 0), (-1, 1), (True, True), monotone=True, reach=(-1, 1)),
     Case("range_zeroed", lambda x, a, b: F.range_restricted(x, a, b, zero=True), lambda a, b: nn.RangeRestricted(torch.nn.Identity(), a, b, zero=True), lambda x, a, b: numpy_inside(x, a, b, 0), lambda x, a, b: torch.where((x >= a) & (x <= b), x, 0), (0, 0, 0), (-1, 1), (False, False), reach=(-1, 1)),
+    Case("mended", F.mended, lambda a, b, f: nn.Mended(torch.nn.Identity(), a, b, f), numpy_inside, lambda x, a, b, f: torch.where((x >= a) & (x <= b), x, f), (0.5, 0.5, 0.5), (-1, 1, 0.5), (False, False, True), reach=(-1, 1)),
     Case("output_guard", F.output_guard, nn.OutputGuard, lambda x, a, b: numpy_inside(x, a, b, a), lambda x, a, b: torch.where((x >= a) & (x <= b), x, a), (-1, -1, -1), (-1, 1), (True, False), reach=(-1, 1)),
     Case("shifted_relu", F.shifted_relu, nn.ShiftedReLU, lambda x, t: numpy_relu(x - t), lambda x, t: (x - t).relu(), (INF, 0, NAN), monotone=True, reach=(0, INF), kinks=starts),
     Case("soft_threshold", F.soft_threshold, nn.SoftThreshold, lambda x, t: numpy_cst(x, t, INF), lambda x, t: x.sign() * (x.abs() - t).relu(), (INF, -INF, NAN), monotone=True, reach=(-INF, INF), kinks=starts),

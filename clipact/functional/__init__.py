@@ -9,8 +9,10 @@ from clipact.functional._crelu import crelu, cst
 from clipact.functional._hoyer import hoyer_extremum, hoyer_ratio
 from clipact.functional._hoyer_spike import hoyer_spike
 from clipact.functional._hyrelu import hyrelu
+from clipact.functional._mended import mended
 from clipact.functional._output_guard import output_guard
 from clipact.functional._range_restricted import range_restricted
+from clipact.functional._relative_hyrelu import relative_hyrelu
 from clipact.functional._saturated_relu import saturated_relu
 from clipact.functional._shifted_relu import shifted_relu, soft_threshold
 from clipact.functional._zeroed_relu import zeroed_relu
@@ -22,8 +24,10 @@ __all__ = [
     "hoyer_ratio",
     "hoyer_spike",
     "hyrelu",
+    "mended",
     "output_guard",
     "range_restricted",
+    "relative_hyrelu",
     "saturated_relu",
     "shifted_relu",
     "soft_threshold",

@@ -2,9 +2,12 @@
 
 from clipact.nn._base import Activation
 from clipact.nn._crelu import CST, CReLU
+from clipact.nn._hoyer_leaky import HoyerLeaky
 from clipact.nn._hoyer_spike import HoyerSpike
 from clipact.nn._hyrelu import HyReLU
+from clipact.nn._mended import Mended
 from clipact.nn._range_restricted import OutputGuard, RangeRestricted
+from clipact.nn._relative_hyrelu import RelativeHyReLU
 from clipact.nn._saturated_relu import SaturatedReLU
 from clipact.nn._shifted_relu import ShiftedReLU, SoftThreshold
 from clipact.nn._zeroed_relu import ZeroedReLU
@@ -13,10 +16,13 @@ __all__ = [
     "CST",
     "Activation",
     "CReLU",
+    "HoyerLeaky",
     "HoyerSpike",
     "HyReLU",
+    "Mended",
     "OutputGuard",
     "RangeRestricted",
+    "RelativeHyReLU",
     "SaturatedReLU",
     "ShiftedReLU",
     "SoftThreshold",
