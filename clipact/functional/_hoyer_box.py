@@ -1,6 +1,7 @@
 """The surrogate slope of Hoyer spikes: a box around the clip value."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import torch
@@ -28,15 +29,16 @@ class Box:
         """``x / size``, with what is not finite moved to the lower bound, where the slope is 0."""
         return torch.div(x, size, out=out).nan_to_num_(self.low, self.low, self.low)
 
-    def pass_through(self, grad: Tensor, z: Tensor, *, out: Tensor) -> Tensor:
-        """``grad`` where the finite ``z`` is inside the box, else 0, in one vectorised pass."""
-        past = _after(self.high, z.dtype)
-        return torch.ops.aten.hardtanh_backward.grad_input(grad, z, self.low, past, grad_input=out)
+    def pass_through(self, grad: Tensor, x: Tensor, *, out: Tensor, unit: float = 1.0) -> Tensor:
+        """``grad`` where ``x``, in units of ``unit``, is inside the box, else 0, in one vectorised pass; not for NaN."""
+        low, past = self.low * unit, _after(self.high * unit, x.dtype)
+        return torch.ops.aten.hardtanh_backward.grad_input(grad, x, low, past, grad_input=out)
 
     def _within(self, z: Tensor) -> Tensor:
         return (z > self.low) & (z <= self.high)
 
 
+@lru_cache(maxsize=8)
 def _after(value: float, dtype: torch.dtype) -> float:
     """The next number, so that a strict comparison with it includes ``value``."""
     exact, infinity = torch.tensor([value, torch.inf], dtype=dtype)

@@ -1,5 +1,6 @@
 """The kernels of Hoyer spikes: one step, or a staircase of several, with the slope of a box instead of their own."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -8,8 +9,9 @@ import torch
 from torch import Tensor
 
 from clipact.functional._hoyer_box import Box
-from clipact.functional._hoyer_sums import magnitude
+from clipact.functional._hoyer_sums import TINY, magnitude
 from clipact.functional._kernel import Backward, Forward, Kernel
+from clipact.functional._threshold import as_number
 
 
 @final
@@ -23,6 +25,7 @@ class Spike(Kernel):
     box: Box
     names: ClassVar[tuple[str, ...]] = ("v_threshold", "extremum")
     keeps_output: ClassVar[bool] = False
+    one_pass: ClassVar[bool] = True
 
     def compose(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
         soft = self.box.scale * self.box.inside(x / magnitude(thresholds[0]))
@@ -40,14 +43,30 @@ class Spike(Kernel):
         torch.ge(block.x, block.thresholds[1], out=block.y)
 
     def backward_block(self, block: Backward) -> None:
+        clip = as_number(block.kept, block.thresholds[0])
+        if clip is not None and self._backward_quickly(block, clip):
+            return
         v, size = block.thresholds[0], magnitude(block.thresholds[0])
         z = self.box.finite(block.kept, size, out=block.scratch[0])
-        self.box.pass_through(block.grad, z, out=block.dx)
-        block.dx.mul_(self.box.scale / size)
+        self.box.pass_through(block.grad, z, out=block.dx).mul_(self.box.scale / size)
         total = block.sums[0]
         if total is not None:
             part = z.mul_(block.dx).to(total.dtype)
             total.sub_(part.sum_to_size(total.shape) * v.sign())
+
+    def _backward_quickly(self, block: Backward, clip: float) -> bool:
+        """The same in half the passes, for one clip value and finite inputs; whether that was so."""
+        kept, dx, total = block.kept, block.dx, block.sums[0]
+        if kept.dtype not in (torch.float32, torch.float64) or not kept.is_contiguous():
+            return False
+        size = max(abs(clip), TINY)
+        self.box.pass_through(block.grad, kept, out=dx, unit=size).mul_(self.box.scale / size)
+        if total is not None:
+            part = torch.dot(dx.view(-1), kept.view(-1)).item() / size
+            if not math.isfinite(part):
+                return False
+            total.sub_(math.copysign(part, part * clip))
+        return True
 
     def export(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
         return (x >= thresholds[1]).to(x.dtype)

@@ -10,7 +10,7 @@ from clipact.errors import SpikingError
 from clipact.functional._hoyer import hoyer_extremum
 from clipact.functional._hoyer_box import Box
 from clipact.functional._hoyer_kernels import Spike, Staircase
-from clipact.functional._hoyer_sums import magnitude
+from clipact.functional._hoyer_sums import TINY, magnitude
 from clipact.functional._run import run
 from clipact.functional._threshold import as_tensor, fit
 
@@ -98,7 +98,7 @@ def limit(v_threshold: float | Tensor, extremum: float | Tensor) -> float | Tens
     """The smallest input that spikes where there is one level, without gradients."""
     if isinstance(v_threshold, Tensor):
         return magnitude(v_threshold.detach()) * extremum
-    return max(abs(v_threshold), torch.finfo(torch.float16).tiny) * extremum
+    return max(abs(v_threshold), TINY) * extremum
 
 
 def check_surrogate(levels: int, window: tuple[float, float], grad_scale: float) -> None:

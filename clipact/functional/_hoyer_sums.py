@@ -7,6 +7,10 @@ from torch import Tensor
 
 from clipact.functional._blocks import Scratch, blocks
 from clipact.functional._run import only_composes
+from clipact.functional._threshold import as_number
+
+TINY = 2.0**-14
+"""The smallest clip value, so that dividing by it, in half precision too, gives no NaN."""
 
 
 @final
@@ -49,7 +53,7 @@ def hoyer_sums(
 
 def magnitude(v_threshold: Tensor) -> Tensor:
     """Its absolute value, never so small that dividing by it gives NaN."""
-    return v_threshold.abs().clamp_min(torch.finfo(torch.float16).tiny)
+    return v_threshold.abs().clamp_min(TINY)
 
 
 def _wide(x: Tensor) -> torch.dtype:
@@ -57,15 +61,29 @@ def _wide(x: Tensor) -> torch.dtype:
 
 
 def _sums_by_block(x: Tensor, size: Tensor, shape: list[int], clip: Clip) -> tuple[Tensor, Tensor]:
+    limit = as_number(x, size) if clip == Clip() and x.dtype is _wide(x) else None
+    sums = _add_up(x, size, shape, clip, limit)
+    if limit is None or sums[1].isfinite().all():
+        return sums
+    return _add_up(x, size, shape, clip, None)  # NaN counts as 0
+
+
+def _add_up(
+    x: Tensor, size: Tensor, shape: list[int], clip: Clip, limit: float | None
+) -> tuple[Tensor, Tensor]:
+    """Both sums, in one pass over main memory. With a number as ``limit`` NaN is not looked for."""
     squares, total = (x.new_zeros(shape, dtype=_wide(x)) for _ in range(2))
     scratch = Scratch(1)
     for x_, size_, squares_, total_ in blocks(x, size, squares, total):
         (share,) = scratch.like(x_)
-        torch.div(x_, size_, out=share).clamp_(0, 1).nan_to_num_(0.0)
-        more = _sums(share.to(total.dtype), list(total_.shape), clip)
-        squares_.add_(more[0])
-        total_.add_(more[1])
-    return squares, total
+        if limit is None:
+            torch.div(x_, size_, out=share).clamp_(0, 1).nan_to_num_(0.0)
+        else:
+            torch.clamp(x_, 0, limit, out=share)
+        more, most = _sums(share.to(total.dtype), list(total_.shape), clip)
+        squares_.add_(more)
+        total_.add_(most)
+    return (squares, total) if limit is None else (squares / limit**2, total / limit)
 
 
 def _sums(share: Tensor, shape: list[int], clip: Clip) -> tuple[Tensor, Tensor]:
@@ -74,13 +92,19 @@ def _sums(share: Tensor, shape: list[int], clip: Clip) -> tuple[Tensor, Tensor]:
     Of ``p`` levels, the first ``floor(p)`` are full, each 1, and the next has the fraction that remains.
     """
     if clip.levels == 1 and not clip.exclude_saturated:
-        total = share.sum_to_size(shape)
-        return share.square_().sum_to_size(shape), total
+        total = _sum(share, shape)
+        return _sum(share.mul_(share), shape), total
     reached = share.mul_(clip.levels)
-    whole = reached.sum_to_size(shape)
+    whole = _sum(reached, shape)
     fraction = reached.frac_()
-    partial = fraction.sum_to_size(shape)
-    squares = fraction.square_().sum_to_size(shape)
+    partial = _sum(fraction, shape)
+    squares = _sum(fraction.mul_(fraction), shape)
     if clip.exclude_saturated:
         return squares, partial
     return whole - partial + squares, whole
+
+
+def _sum(values: Tensor, shape: list[int]) -> Tensor:
+    """The sum to a shape, in memory of its own."""
+    sums = values.sum_to_size(shape)
+    return sums.clone() if sums.shape == values.shape else sums

@@ -73,12 +73,14 @@ class Kernel(ABC):
             from the input.
         trains: Whether the thresholds receive gradients; where they are 0 by definition, they get None.
         scratch: How many intermediate tensors a block needs, forward or backward.
+        one_pass: Whether the forward pass is a single operation, which gains nothing from blocks.
     """
 
     names: ClassVar[tuple[str, ...]] = ("threshold",)
     keeps_output: ClassVar[bool] = True
     trains: ClassVar[bool] = True
     scratch: ClassVar[int] = 1
+    one_pass: ClassVar[bool] = False
 
     @abstractmethod
     def compose(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
@@ -113,8 +115,12 @@ class Kernel(ABC):
 def evaluate(kernel: Kernel, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
     """The activation block by block; thresholds are tensors of any dtype with the dimensions of ``x``."""
     y = torch.empty_like(x)
+    cast = [threshold.to(x.dtype) for threshold in thresholds]
+    if kernel.one_pass:
+        kernel.forward_block(Forward(x, y, cast, ()))
+        return y
     scratch = Scratch(kernel.scratch)
-    for x_, y_, *limits in blocks(x, y, *(threshold.to(x.dtype) for threshold in thresholds)):
+    for x_, y_, *limits in blocks(x, y, *cast):
         kernel.forward_block(Forward(x_, y_, limits, scratch.like(x_)))
     return y
 
