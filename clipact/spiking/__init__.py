@@ -1,1 +1,21 @@
 """Spiking networks of one time step: conversion, regularisation, meters, energy, deployment."""
+
+from clipact.spiking import blocks
+from clipact.spiking._conversion import RECTIFIERS, to_spiking_
+from clipact.spiking._costs import FP16, FP32, INT8, EnergyCosts
+from clipact.spiking._energy import EnergyReport, LayerEnergy, energy_report
+from clipact.spiking._statistics import calibrate_statistics_
+
+__all__ = [
+    "FP16",
+    "FP32",
+    "INT8",
+    "RECTIFIERS",
+    "EnergyCosts",
+    "EnergyReport",
+    "LayerEnergy",
+    "blocks",
+    "calibrate_statistics_",
+    "energy_report",
+    "to_spiking_",
+]

@@ -1,0 +1,175 @@
+"""Every ReLU call becomes a spike of its own, or the network is refused as it is."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional as F
+
+import clipact as ca
+from clipact.errors import CalibrationError, SpikingError
+from clipact.nn import HoyerSpike, SaturatedReLU
+from clipact.spiking import calibrate_statistics_, to_spiking_
+from clipact.where import named, of_type
+
+
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)
+        self.relu = nn.ReLU(inplace=True)
+        self.again, self.head = nn.Conv2d(4, 4, 3), nn.Linear(4 * 4 * 4, 3)
+
+    def forward(self, x):
+        x = self.relu(self.norm(self.conv(x)))
+        x = self.relu(self.again(x))
+        return self.head(F.relu(x * 2).flatten(1))
+
+
+def spikes(model):
+    return [module for module in model.modules() if isinstance(module, HoyerSpike)]
+
+
+def snapshot(model):
+    return [(n, type(m)) for n, m in model.named_modules()], {
+        k: v.clone() for k, v in model.state_dict().items()
+    }
+
+
+def same(model, before):
+    names, state = snapshot(model)
+    return names == before[0] and all(torch.equal(v, before[1][k]) for k, v in state.items())
+
+
+def test_every_call_has_its_own():
+    model, x = Functional(), torch.randn(5, 1, 8, 8)
+    assert to_spiking_(model, example=x) is model
+    assert len(spikes(model)) == 3
+    assert not any(isinstance(module, nn.ReLU) for module in model.modules())
+    seen = []
+    for module in spikes(model):
+        module.register_forward_hook(lambda m, a, y: seen.append(y.unique().tolist()))
+    model(x)
+    assert seen == [[0.0, 1.0]] * 3
+
+
+def test_torchvision_networks():
+    x = torch.randn(2, 3, 32, 32)
+    assert len(spikes(to_spiking_(torchvision.models.resnet18(), example=x))) == 17
+    with pytest.raises(SpikingError, match=r"no spike can stand for: features\.0\.2 \(Hardswish\)"):
+        to_spiking_(torchvision.models.mobilenet_v3_small(), example=x)
+
+
+def test_spikes_of_ones_own():
+    model, x = Functional(), torch.randn(2, 1, 8, 8)
+    to_spiking_(model, example=x, spike=lambda site: HoyerSpike(site.shape[1], levels=4))
+    assert [(s.num_features, s.levels) for s in spikes(model)] == [(4, 4)] * 3
+    assert len(ca.thresholds(model)) == 3
+
+
+def test_clipped_activations_count_as_rectifiers():
+    model = nn.Sequential(nn.Linear(2, 3), SaturatedReLU(2.0), nn.Linear(3, 2))
+    assert isinstance(to_spiking_(model, example=torch.randn(2, 2))[1], HoyerSpike)
+
+
+def test_probabilities_behind_the_logits_stay():
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2), nn.Softmax(dim=1))
+    to_spiking_(model, example=torch.randn(2, 2))
+    assert [type(m).__name__ for m in model] == ["Linear", "HoyerSpike", "Linear", "Softmax"]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Sequential(nn.Linear(2, 2)), r"no ReLU to turn into a spike.*activations: none"),
+        (nn.Sequential(nn.Linear(2, 2), nn.ReLU()), r"'1' gives the output of Sequential"),
+        (
+            nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.GELU(), nn.Linear(2, 2)),
+            r"stand for: 3 \(GELU\); train the model with ReLU",
+        ),
+    ],
+)
+def test_refused_and_left_alone(model, message):
+    before = snapshot(model)
+    with pytest.raises(SpikingError, match=message):
+        to_spiking_(model, example=torch.randn(3, 2))
+    assert same(model, before)
+
+
+def test_a_part_on_demand():
+    model = nn.Sequential(
+        nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.GELU(), nn.Linear(2, 2), nn.ReLU()
+    )
+    to_spiking_(model, example=torch.randn(3, 2), where=of_type(nn.ReLU) & ~named("5"))
+    assert [type(m).__name__ for m in model][1::2] == ["HoyerSpike", "GELU", "ReLU"]
+
+
+def test_something_else_than_a_spike():
+    model = Functional()
+    before = snapshot(model)
+    with pytest.raises(SpikingError, match=r"gave a ReLU for 'relu'"):
+        to_spiking_(model, example=torch.randn(2, 1, 8, 8), spike=lambda site: nn.ReLU())
+    assert same(model, before)
+
+
+def test_calibration_sets_clip_values_and_statistics():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.BatchNorm1d(512), nn.Linear(512, 2))
+    with torch.no_grad():
+        model[0].weight.normal_(std=3 / 8)
+        model[0].bias.zero_()
+    data = torch.randn(4000, 64)
+    to_spiking_(model, example=data[:2], calibration=data.split(500))
+    spike = model[1]
+    assert float(spike.v_threshold.detach()) == pytest.approx(3.0, rel=0.05)
+    assert float(spike.running_extremum) == pytest.approx(0.818, abs=0.01)
+    with torch.no_grad():
+        rate = model[:2].eval()(data).mean(0)
+    assert torch.allclose(model[2].running_mean, rate, atol=0.02)
+    assert float(rate.mean()) == pytest.approx(0.207, abs=0.01)
+
+
+def test_modes_and_momentum_are_kept():
+    model = nn.Sequential(nn.BatchNorm1d(2, momentum=0.3), HoyerSpike(), nn.Linear(2, 2))
+    model[0].eval()
+    calibrate_statistics_(model, torch.randn(32, 2))
+    assert [m.training for m in model] == [False, True, True]
+    assert model[0].momentum == 0.3
+
+
+def test_a_calibration_that_fails_changes_nothing():
+    model = Functional()
+    before = snapshot(model)
+
+    def broken():
+        yield torch.randn(4, 1, 8, 8)
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk"):
+        to_spiking_(model, example=torch.randn(2, 1, 8, 8), calibration=broken())
+    assert same(model, before)
+    to_spiking_(model, example=torch.randn(2, 1, 8, 8))
+    before = snapshot(model)
+    with pytest.raises(OSError, match="disk"):
+        calibrate_statistics_(model, broken())
+    assert same(model, before)
+    with pytest.raises(CalibrationError, match="empty"):
+        calibrate_statistics_(model, [])
+
+
+def test_residual_blocks_keep_a_real_valued_stream():
+    torch.manual_seed(0)
+    block = ca.spiking.blocks.Residual(4, 8, stride=2)
+    plain = ca.spiking.blocks.Residual(8, 8, spike=HoyerSpike)
+    x = torch.randn(6, 4, 7, 7)
+    into = []
+    for conv in (block.conv, block.shortcut[0], plain.conv):
+        conv.register_forward_hook(lambda m, a, y: into.append(a[0].unique().tolist()))
+    y = block(x)
+    z = plain(y)
+    assert z.shape == (6, 8, 4, 4)
+    assert into == [[0.0, 1.0]] * 3
+    assert plain.spike.num_features == 8
+    assert torch.allclose(z - y, plain.norm(plain.conv(plain.spike(y))), atol=1e-5)
+    z.sum().backward()
+    assert block.conv.weight.grad is not None
