@@ -9,7 +9,6 @@ from clipact.functional._crelu import crelu, cst
 from clipact.functional._hoyer import hoyer_extremum, hoyer_ratio
 from clipact.functional._hoyer_spike import hoyer_spike
 from clipact.functional._hyrelu import hyrelu
-from clipact.functional._mended import mended
 from clipact.functional._output_guard import output_guard
 from clipact.functional._range_restricted import range_restricted
 from clipact.functional._relative_hyrelu import relative_hyrelu
@@ -24,7 +23,6 @@ __all__ = [
     "hoyer_ratio",
     "hoyer_spike",
     "hyrelu",
-    "mended",
     "output_guard",
     "range_restricted",
     "relative_hyrelu",
