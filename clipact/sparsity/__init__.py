@@ -3,22 +3,31 @@
 from clipact.sparsity._check import check_
 from clipact.sparsity._depth_check import CheckedSite, DepthCheck
 from clipact.sparsity._edge_of_chaos import edge_of_chaos, edge_of_chaos_of
+from clipact.sparsity._flops import flops
+from clipact.sparsity._flops_table import Flops, LayerFlops
 from clipact.sparsity._init import init_
 from clipact.sparsity._initialisation import Initialisation, InitialisedLayer
 from clipact.sparsity._maps import correlation_map, variance_map
 from clipact.sparsity._meter import SparsityMeter
 from clipact.sparsity._point import EdgeOfChaos
+from clipact.sparsity._skipping._break_even import BreakEven, MeasuredBreakEven
+from clipact.sparsity._skipping._sparse_linear import sparse_linear
+from clipact.sparsity._skipping._zero_skip import zero_skip_
 from clipact.sparsity._sparsity_table import SiteSparsity, SparsityTable
 from clipact.sparsity._weights import DeltaOrthogonal, Gaussian, Orthogonal
 
 __all__ = [
+    "BreakEven",
     "CheckedSite",
     "DeltaOrthogonal",
     "DepthCheck",
     "EdgeOfChaos",
+    "Flops",
     "Gaussian",
     "Initialisation",
     "InitialisedLayer",
+    "LayerFlops",
+    "MeasuredBreakEven",
     "Orthogonal",
     "SiteSparsity",
     "SparsityMeter",
@@ -27,6 +36,9 @@ __all__ = [
     "correlation_map",
     "edge_of_chaos",
     "edge_of_chaos_of",
+    "flops",
     "init_",
+    "sparse_linear",
     "variance_map",
+    "zero_skip_",
 ]

@@ -5,7 +5,9 @@ change hands back, with ``restore()``.
 """
 
 from clipact.surgery._find import find_sites, watch
+from clipact.surgery._guard import refuse_unfit
 from clipact.surgery._intercept import Execution, intercept
+from clipact.surgery._journal import Journal
 from clipact.surgery._kinds import ACTIVATIONS, BOUNDED
 from clipact.surgery._operations_count import COUNTED, dense_operations, effective_operations
 from clipact.surgery._output_guard import attach_output, guard_output
@@ -21,6 +23,7 @@ __all__ = [
     "COUNTED",
     "Example",
     "Execution",
+    "Journal",
     "Receipt",
     "Site",
     "Sites",
@@ -33,6 +36,7 @@ __all__ = [
     "harden_",
     "intercept",
     "plain_attention",
+    "refuse_unfit",
     "replace_activations",
     "run_once",
     "thresholds",

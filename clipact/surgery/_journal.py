@@ -1,5 +1,6 @@
 """Changes to a model, written down so that they can be taken back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, final
 
@@ -76,11 +77,20 @@ class _Hook:
 
 
 @final
+@dataclass(eq=False)
+class _Action:
+    action: Callable[[], object]
+
+    def undo(self) -> None:
+        self.action()
+
+
+@final
 class Journal:
     """Makes changes to modules and takes them back, all of them, in reverse order."""
 
     def __init__(self) -> None:
-        self._entries: list[_Slot | _Mode | _Hook] = []
+        self._entries: list[_Slot | _Mode | _Hook | _Action] = []
 
     def set_child(self, label: str, parent: nn.Module, key: str, child: nn.Module) -> None:
         """Register ``child`` under ``key``, in the place of what is there, if anything."""
@@ -107,6 +117,10 @@ class Journal:
     def add_hook(self, module: nn.Module, hook: Any) -> None:
         """Register a forward hook."""
         self._entries.append(_Hook(module.register_forward_hook(hook)))
+
+    def on_undo(self, action: Callable[[], object]) -> None:
+        """Run ``action`` when what was done so far is taken back."""
+        self._entries.append(_Action(action))
 
     def check(self) -> None:
         """Refuse to take back what was taken back, or what something later has changed again.

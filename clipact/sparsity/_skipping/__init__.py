@@ -1,0 +1,1 @@
+"""Linear layers that skip zero inputs."""
