@@ -115,23 +115,25 @@ class HoyerLeaky(snntorch.Leaky):
             "HoyerLeaky", num_features, channel_dim, momentum, clip, sync_statistics
         )
         extrema = StepExtrema(statistic, num_steps)
-        super().__init__(
-            beta,
-            threshold=value,  # pyright: ignore[reportArgumentType] - a tensor is welcome
-            spike_grad=spike_grad,
-            surrogate_disable=surrogate_disable,
-            init_hidden=init_hidden,
-            inhibition=inhibition,
-            learn_beta=learn_beta,
-            learn_threshold=learn_threshold,
-            reset_mechanism=reset_mechanism,
-            state_quant=state_quant,
-            output=output,
-            graded_spikes_factor=graded_spikes_factor,  # pyright: ignore[reportArgumentType] - so is this one
-            learn_graded_spikes_factor=learn_graded_spikes_factor,
-            reset_delay=reset_delay,
-        )
-        enlist(self)
+        try:
+            super().__init__(
+                beta,
+                threshold=value,  # pyright: ignore[reportArgumentType] - a tensor is welcome
+                spike_grad=spike_grad,
+                surrogate_disable=surrogate_disable,
+                init_hidden=init_hidden,
+                inhibition=inhibition,
+                learn_beta=learn_beta,
+                learn_threshold=learn_threshold,
+                reset_mechanism=reset_mechanism,
+                state_quant=state_quant,
+                output=output,
+                graded_spikes_factor=graded_spikes_factor,  # pyright: ignore[reportArgumentType] - so is this one
+                learn_graded_spikes_factor=learn_graded_spikes_factor,
+                reset_delay=reset_delay,
+            )
+        finally:
+            enlist(self)
         if spike_grad is None and not surrogate_disable:
             self.spike_grad = None
         self.extrema = extrema
