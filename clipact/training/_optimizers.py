@@ -35,8 +35,9 @@ def check_optimizers(
     missing = [name for name, parameter in thresholds.items() if id(parameter) not in trained]
     if missing:
         raise TrainingError(
-            f"the optimizer lacks {listed(missing)}, which would not train; call progressive() first, then build the "
-            "optimizer with all thresholds, for example AdamW(ca.thresholds(model).values())"
+            f"the optimizer lacks {listed(missing)}, which would not train; call progressive() first (but after "
+            "fully_shard(), which makes new parameters), then build the optimizer with all thresholds, for example "
+            "AdamW(ca.thresholds(model).values())"
         )
 
 

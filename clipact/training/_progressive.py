@@ -21,9 +21,10 @@ def progressive(
     """Train thresholds stage by stage: iterate over what this returns, and run your loop in each stage.
 
     From this call on, the thresholds require gradients, all of them and in every stage: call it before you build the
-    optimizer and before you wrap the model for distributed training, which does not notice later changes. When the
-    last stage is done, or at :meth:`Progression.close`, their flags are as before. Weights also compute gradients
-    unless you freeze them yourself (``requires_grad_(False)``, also before wrapping), which saves time.
+    optimizer and before you wrap the model in ``DistributedDataParallel``, which does not notice later changes (but
+    after ``fully_shard``, which makes new parameters). When the last stage is done, or at :meth:`Progression.close`,
+    their flags are as before. Weights also compute gradients unless you freeze them yourself
+    (``requires_grad_(False)``, also before wrapping), which saves time.
 
     Args:
         thresholds: Parameters by name, in execution order: :func:`clipact.thresholds`, or some of them.

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,18 +38,20 @@ def bits(value):
     return value.contiguous().reshape(-1).view(torch.uint8).tolist()
 
 
-def test_all_ranks_hold_the_same_bits_after_every_stage(ranks):
-    first, second = ranks
-    assert len(first["snapshots"]) == 4
-    for ours, theirs in zip(first["snapshots"], second["snapshots"], strict=True):
+@pytest.mark.parametrize("how", ["replicated", "sharded"])
+def test_all_ranks_hold_the_same_bits_after_every_stage(ranks, how):
+    first, second = (rank[how]["snapshots"] for rank in ranks)
+    assert len(first) == 4
+    for ours, theirs in zip(first, second, strict=True):
         assert {name: bits(value) for name, value in ours.items()} == {
             name: bits(value) for name, value in theirs.items()
         }
 
 
-def test_exactly_one_stages_thresholds_move_with_weight_decay_for_all(ranks):
-    names, snapshots = ranks[0]["names"], ranks[0]["snapshots"]
+@pytest.mark.parametrize("how", ["replicated", "sharded"])
+def test_exactly_one_stages_thresholds_move_with_weight_decay_for_all(ranks, how):
+    names, snapshots = ranks[0][how]["names"], ranks[0][how]["snapshots"]
     assert names == [["6.threshold"], ["4.threshold"], ["2.threshold"]]
-    for trained, before, after in zip(names, snapshots, snapshots[1:], strict=False):
+    for trained, (before, after) in zip(names, pairwise(snapshots), strict=True):
         moved = {name for name in before if bits(before[name]) != bits(after[name])}
         assert moved == set(trained)
