@@ -50,6 +50,16 @@ class Activation(nn.Module, ABC):
         )
 
 
+def at_least_zero(threshold: Tensor) -> Tensor:
+    """The threshold, or 0 where training has pushed it below.
+
+    The gradient is passed on as if it were the threshold's own, so that one that was pushed too far can come back.
+    """
+    if not threshold.requires_grad:
+        return threshold
+    return threshold - threshold.detach().clamp(max=0)
+
+
 def as_threshold(value: float | Tensor, name: str, *, minimum: float = 0.0) -> Tensor:
     """A detached floating-point copy of ``value`` of at least one dimension, checked.
 

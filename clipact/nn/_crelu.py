@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from clipact._mean_field import clipped
 from clipact.functional import crelu, cst
 from clipact.functional._threshold import at_dtype
-from clipact.nn._base import Activation, check_granularities
+from clipact.nn._base import Activation, at_least_zero, check_granularities
 
 # a symbolic trace of a model records the call instead of looking into it
 torch.fx.wrap("crelu")
 torch.fx.wrap("cst")
+torch.fx.wrap("at_least_zero")
 
 
 class _Clipped(Activation):
@@ -36,7 +37,8 @@ class CReLU(_Clipped):
 
     Args:
         tau: Where the output starts: a number, or a tensor of shape ``(1,)`` (layer), ``(C, 1, 1)`` (channel),
-            ``(C, H, W)`` or ``(F,)`` (neuron). It is copied; at least 0.
+            ``(C, H, W)`` or ``(F,)`` (neuron). It is copied; at least 0. Where training pushes it below, it acts as 0, and
+            keeps the gradient it has there, so that it can come back.
         m: The largest *output*, likewise, of the same granularity or another.
 
     Shape:
@@ -84,7 +86,7 @@ class CReLU(_Clipped):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation."""
-        return crelu(x, self.tau, self.m)
+        return crelu(x, at_least_zero(self.tau), at_least_zero(self.m))
 
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where ``x`` is above ``tau + m`` or NaN."""
@@ -97,7 +99,8 @@ class CST(_Clipped):
 
     Args:
         tau: Where the output starts, on both sides: a number, or a tensor of shape ``(1,)`` (layer), ``(C, 1, 1)``
-            (channel), ``(C, H, W)`` or ``(F,)`` (neuron). It is copied; at least 0.
+            (channel), ``(C, H, W)`` or ``(F,)`` (neuron). It is copied; at least 0. Where training pushes it below, it acts
+            as 0, and keeps the gradient it has there, so that it can come back.
         m: The largest magnitude of the *output*, likewise, of the same granularity or another.
 
     Shape:
@@ -145,7 +148,7 @@ class CST(_Clipped):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation."""
-        return cst(x, self.tau, self.m)
+        return cst(x, at_least_zero(self.tau), at_least_zero(self.m))
 
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where the magnitude of ``x`` is above ``tau + m``, or NaN."""

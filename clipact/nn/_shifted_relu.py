@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from clipact._mean_field import unclipped
 from clipact.functional import shifted_relu, soft_threshold
-from clipact.nn._base import Activation
+from clipact.nn._base import Activation, at_least_zero
 
 # a symbolic trace of a model records the call instead of looking into it
 torch.fx.wrap("shifted_relu")
 torch.fx.wrap("soft_threshold")
+torch.fx.wrap("at_least_zero")
 
 
 class _Shifted(Activation):
@@ -36,7 +37,8 @@ class ShiftedReLU(_Shifted):
 
     Args:
         tau: A number, or a tensor of shape ``(1,)`` (layer), ``(C, 1, 1)`` (channel), ``(C, H, W)`` or ``(F,)`` (neuron).
-            It is copied; at least 0.
+            It is copied; at least 0. Where training pushes it below, it acts as 0, and keeps the gradient it has there, so
+            that it can come back.
 
     Shape:
         Input and output: any shape to which the threshold broadcasts without enlarging it.
@@ -79,7 +81,7 @@ class ShiftedReLU(_Shifted):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation."""
-        return shifted_relu(x, self.tau)
+        return shifted_relu(x, at_least_zero(self.tau))
 
 
 @final
@@ -88,7 +90,8 @@ class SoftThreshold(_Shifted):
 
     Args:
         tau: A number, or a tensor of shape ``(1,)`` (layer), ``(C, 1, 1)`` (channel), ``(C, H, W)`` or ``(F,)`` (neuron).
-            It is copied; at least 0.
+            It is copied; at least 0. Where training pushes it below, it acts as 0, and keeps the gradient it has there, so
+            that it can come back.
 
     Shape:
         Input and output: any shape to which the threshold broadcasts without enlarging it.
@@ -131,4 +134,4 @@ class SoftThreshold(_Shifted):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation."""
-        return soft_threshold(x, self.tau)
+        return soft_threshold(x, at_least_zero(self.tau))
