@@ -4,6 +4,8 @@ from clipact.spiking import blocks
 from clipact.spiking._conversion import RECTIFIERS, to_spiking_
 from clipact.spiking._costs import FP16, FP32, INT8, EnergyCosts
 from clipact.spiking._energy import EnergyReport, LayerEnergy, energy_report
+from clipact.spiking._param_groups import param_groups
+from clipact.spiking._regularizer import HoyerRegularizer
 from clipact.spiking._statistics import calibrate_statistics_
 
 __all__ = [
@@ -13,9 +15,11 @@ __all__ = [
     "RECTIFIERS",
     "EnergyCosts",
     "EnergyReport",
+    "HoyerRegularizer",
     "LayerEnergy",
     "blocks",
     "calibrate_statistics_",
     "energy_report",
+    "param_groups",
     "to_spiking_",
 ]

@@ -1,0 +1,137 @@
+"""The Hoyer regulariser of a network: sharpen what each spiking layer sees, from outside the layers."""
+
+import math
+import weakref
+from types import TracebackType
+from typing import Any, Self, final
+
+import torch
+from torch import Tensor, nn
+
+from clipact.errors import SpikingError
+from clipact.functional import hoyer_ratio, saturated_relu
+from clipact.nn import HoyerSpike
+
+__all__ = ["HoyerRegularizer"]
+
+
+@final
+class HoyerRegularizer:
+    r"""Loss that pushes pre-activations to 0 or past the clip value: :math:`w \sum_l H(c_l) / n_l`.
+
+    :math:`c_l = \min(\max(x, 0), |V|)` is the clipped pre-activation of a :class:`clipact.nn.HoyerSpike`, :math:`n_l` its
+    number of elements and :math:`H` the :func:`clipact.functional.hoyer_ratio`. Each term lies in (0, 1], whatever the
+    sizes of batch, image and layer. It buys fewer spikes rather than accuracy.
+
+    Make it before the forward pass and call it once after each: it looks at the inputs of the layers through hooks, which
+    leave inputs, outputs and the surrogate gradient alone. The model can be copied and saved meanwhile; copies are not
+    looked at. The hooks go with :meth:`remove`, at the end of a ``with`` block, or with this object.
+
+    Every :class:`clipact.nn.HoyerSpike` counts. The paper leaves the last layer of the network out, which is the one that
+    does not spike.
+
+    Note:
+        The paper's loss is :math:`\lambda \sum_l H(c_l)` with :math:`\lambda = 10^{-8}`, which grows with batch, image
+        and layer: that is ``HoyerRegularizer(model, 1e-8, normalized=False)``. A layer's weight there equals a weight of
+        :math:`\lambda n_l` here. Its code clips the pre-activation in place, so that the regulariser narrows the
+        surrogate's window to (0, 1); this one does not touch it.
+
+    Args:
+        model: A network with Hoyer spikes.
+        weight: :math:`w`, at least 0.
+        normalized: Divide each layer's ratio by its number of elements.
+
+    Raises:
+        SpikingError: The model has no :class:`clipact.nn.HoyerSpike`, or the weight is negative or not finite.
+
+    References:
+        Datta, Liu, Beerel, "Hoyer regularizer is all you need for ultra low-latency spiking neural networks",
+        arXiv 2212.10170.
+
+    Examples:
+        >>> model = nn.Sequential(nn.Linear(4, 8), HoyerSpike(), nn.Linear(8, 2))
+        >>> regularizer = HoyerRegularizer(model, 0.1)
+        >>> loss = model(torch.randn(16, 4)).square().mean() + regularizer()
+        >>> loss.backward()
+    """
+
+    def __init__(self, model: nn.Module, weight: float, *, normalized: bool = True) -> None:
+        if not 0 <= weight < math.inf:
+            raise SpikingError(
+                f"HoyerRegularizer got weight={weight}; it must be finite and at least 0, for example 0.1"
+            )
+        layers = [module for module in model.modules() if isinstance(module, HoyerSpike)]
+        if not layers:
+            raise SpikingError(
+                f"HoyerRegularizer found no HoyerSpike in the {type(model).__name__}; convert it with"
+                " clipact.spiking.to_spiking_ first"
+            )
+        self.weight = weight
+        self.normalized = normalized
+        self._ratios: dict[int, Tensor] = {}
+        handles = [
+            layer.register_forward_pre_hook(_Look(self, index))
+            for index, layer in enumerate(layers)
+        ]
+        self._finalizer = weakref.finalize(self, _remove, handles)
+
+    def __call__(self) -> Tensor:
+        """The loss of the last forward pass, which is then forgotten.
+
+        Raises:
+            SpikingError: There was none since the last call.
+        """
+        if not self._ratios:
+            raise SpikingError(
+                "HoyerRegularizer was called without a forward pass of the model; make it before the pass, and call it once"
+                " after each"
+            )
+        total = torch.stack(list(self._ratios.values())).sum()
+        self._ratios.clear()
+        return self.weight * total
+
+    def look(self, index: int, layer: HoyerSpike, x: Tensor) -> None:
+        """Take the ratio of a layer's input; called by the hooks."""
+        clipped = saturated_relu(x, layer.v_threshold.abs(), nan_to_zero=True)
+        self._ratios[index] = hoyer_ratio(clipped, normalized=self.normalized)
+
+    def remove(self) -> None:
+        """Take the hooks off the model."""
+        self._finalizer()
+        self._ratios.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+
+@final
+class _Look:
+    """A hook that copies and saves as one that does nothing, and keeps nothing alive."""
+
+    def __init__(self, regularizer: HoyerRegularizer | None, index: int) -> None:
+        self._regularizer = None if regularizer is None else weakref.ref(regularizer)
+        self._index = index
+
+    def __call__(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        regularizer = self._regularizer and self._regularizer()
+        if regularizer is not None and isinstance(layer, HoyerSpike):
+            regularizer.look(self._index, layer, inputs[0])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Look":
+        return _Look(None, self._index)
+
+    def __reduce__(self) -> tuple[type["_Look"], tuple[None, int]]:
+        return _Look, (None, self._index)
+
+
+def _remove(handles: list[torch.utils.hooks.RemovableHandle]) -> None:
+    for handle in handles:
+        handle.remove()
