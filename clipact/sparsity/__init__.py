@@ -1,6 +1,7 @@
 """Sparse activations that train deep: initialisation at the edge of chaos, meters, and layers that skip zeros."""
 
 from clipact.sparsity._check import check_
+from clipact.sparsity._controller import SparsityController, hold_sparsity
 from clipact.sparsity._depth_check import CheckedSite, DepthCheck
 from clipact.sparsity._edge_of_chaos import edge_of_chaos, edge_of_chaos_of
 from clipact.sparsity._flops import flops
@@ -30,6 +31,7 @@ __all__ = [
     "MeasuredBreakEven",
     "Orthogonal",
     "SiteSparsity",
+    "SparsityController",
     "SparsityMeter",
     "SparsityTable",
     "check_",
@@ -37,6 +39,7 @@ __all__ = [
     "edge_of_chaos",
     "edge_of_chaos_of",
     "flops",
+    "hold_sparsity",
     "init_",
     "sparse_linear",
     "variance_map",

@@ -1,0 +1,91 @@
+"""What a controller of sparsity knows of one activation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor
+
+from clipact._mean_field import density, quantile
+from clipact.sparsity._count import nonzeros
+from clipact.sparsity._granules import Thresholded, shared_axes, sides_of
+
+__all__ = ["Held"]
+
+_SAMPLE = 1 << 16  # values that are enough to tell a standard deviation
+_SLOW = 0.05  # share of the newest value in running estimates
+_STATE: Final = ("zeros", "values", "deviation", "share")
+
+
+@final
+@dataclass(eq=False)
+class Held:
+    """An activation whose sparsity is held.
+
+    Attributes:
+        name: Its path.
+        module: The activation.
+        zeros: Zeros since the last step, one count an element of ``tau``.
+        values: Outputs since the last step, a number for each element of ``tau``.
+        deviation: Running standard deviation of the input, of the shape of ``tau``; NaN before the first batch.
+        share: Running share of zeros, likewise.
+    """
+
+    name: str
+    module: Thresholded
+    zeros: Tensor
+    values: int
+    deviation: Tensor
+    share: Tensor
+
+    @classmethod
+    def of(cls, name: str, module: Thresholded) -> "Held":
+        """Nothing is known of it yet."""
+        unknown = torch.full_like(module.tau.detach(), torch.nan, dtype=torch.float32)
+        none = torch.zeros_like(unknown, dtype=torch.int64)
+        return cls(name, module, none, 0, unknown, unknown.clone())
+
+    def see(self, _module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Forward hook: count, in training mode."""
+        if not self.module.training or output.numel() == 0:
+            return
+        tau, shape = self.module.tau, self.module.tau.shape
+        axes = shared_axes(output, tau)
+        each = output.numel() // tau.numel()
+        self.zeros = self.zeros + (each - nonzeros(output.detach(), axes).reshape(shape))
+        self.values += each
+        x = inputs[0].detach()
+        some = x[: max(1, len(x) * _SAMPLE // x.numel())].float()
+        found = some.std(shared_axes(x, tau), correction=0).reshape(shape)
+        self.deviation = _towards(self.deviation, found)
+
+    def move(self, target: float, rate: float, zeros: Tensor, values: Tensor) -> None:
+        """Move ``tau`` towards the target, by the counts of all processes."""
+        share = zeros / values
+        self.share = _towards(self.share, share)
+        sides, most = sides_of(self.module), self.deviation
+        z = quantile(target if sides == 1 else (1.0 + target) / 2.0)
+        gain = rate / (sides * density(z))
+        change = (self.deviation * (gain * (target - share))).clamp(-most, most)
+        change = torch.where(change.isfinite(), change, torch.zeros_like(change))
+        with torch.no_grad():
+            self.module.tau.copy_((self.module.tau + change).clamp_min(0.0))
+        self.zeros, self.values = torch.zeros_like(self.zeros), 0
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and numbers."""
+        return {key: getattr(self, key) for key in _STATE}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up what :meth:`state` gave, on this module's device."""
+        device = self.module.tau.device
+        for key in _STATE:
+            value = state[key]
+            setattr(self, key, value.to(device) if isinstance(value, Tensor) else value)
+
+
+def _towards(running: Tensor, found: Tensor) -> Tensor:
+    """The running estimate, a little nearer to what was found; what was found at first, and nothing new if that is not finite."""
+    nearer = torch.where(running.isnan(), found, running.lerp(found.to(running), _SLOW))
+    return torch.where(found.isfinite(), nearer, running)
