@@ -6,6 +6,8 @@ from clipact.spiking._costs import FP16, FP32, INT8, EnergyCosts
 from clipact.spiking._energy import EnergyReport, LayerEnergy, energy_report
 from clipact.spiking._param_groups import param_groups
 from clipact.spiking._regularizer import HoyerRegularizer
+from clipact.spiking._spike_meter import SpikeMeter
+from clipact.spiking._spike_table import LayerSpikes, SpikeTable
 from clipact.spiking._statistics import calibrate_statistics_
 
 __all__ = [
@@ -17,6 +19,9 @@ __all__ = [
     "EnergyReport",
     "HoyerRegularizer",
     "LayerEnergy",
+    "LayerSpikes",
+    "SpikeMeter",
+    "SpikeTable",
     "blocks",
     "calibrate_statistics_",
     "energy_report",

@@ -1,0 +1,190 @@
+"""Count spikes while a network runs."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, final
+
+import snntorch
+import torch
+from torch import Tensor, nn
+
+from clipact.calibration import channel_axis
+from clipact.errors import SpikingError
+from clipact.nn import HoyerSpike
+from clipact.sparsity._count import nonzeros
+from clipact.spiking._spike_table import LayerSpikes, SpikeTable
+from clipact.surgery import Execution, intercept
+
+__all__ = ["SpikeMeter"]
+
+
+@final
+class SpikeMeter:
+    """Count the spikes of every spiking layer, over as many batches and time steps as run inside.
+
+    Hoyer spikes, snntorch's neurons and, with ``kinds``, anything else whose output is zero or a spike. Nothing in the
+    network is replaced, and nothing waits for the device until the table is read.
+
+    Args:
+        model: The network.
+        kinds: What counts as a spiking layer.
+        keep: Of how many samples, the first of each call, spikes are kept to be drawn by
+            :func:`clipact.report.spike_raster`; at most 256 calls of a layer are kept.
+        channel_dim: Axis that counts channels where the default is wrong: 1 behind ``nn.Conv1d``.
+
+    Raises:
+        SurgeryError: On entry, as :func:`clipact.find_sites`.
+        SpikingError: While the network runs: a layer changes its number of channels.
+
+    Examples:
+        >>> model = nn.Sequential(HoyerSpike(), nn.Linear(4, 2)).eval()
+        >>> with SpikeMeter(model) as meter:
+        ...     _ = model(torch.tensor([[2.0, 0.1, 2.0, -1.0], [2.0, 0.1, -3.0, -1.0]]))
+        >>> print(meter)
+        layer  kind        neurons  spikes a neuron  channels  dead  always on
+        ----------------------------------------------------------------------
+        0      HoyerSpike        4           37.5 %         4     2          1
+        all                      4           37.5 %         4     2          1
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        kinds: tuple[type[nn.Module], ...] = (HoyerSpike, snntorch.SpikingNeuron),
+        keep: int = 1,
+        channel_dim: int | None = None,
+    ) -> None:
+        self._model, self._kinds, self._keep = model, kinds, keep
+        self._channel_dim = channel_dim
+        self._counters: dict[str, _Counter] = {}
+        self._stack = ExitStack()
+        self._entered = False
+
+    def table(self) -> SpikeTable:
+        """What was counted so far, by layer in execution order; this waits for the device."""
+        return SpikeTable(tuple(counter.row(name) for name, counter in self._counters.items()))
+
+    def rates(self, layer: str) -> Tensor:
+        """Spikes of each channel, per neuron of it and sample, all time steps together: shape ``(C,)``.
+
+        Raises:
+            KeyError: The layer has not run.
+        """
+        counter = self._counter(layer)
+        return counter.spikes * counter.steps / counter.each
+
+    def raster(self, layer: str) -> Tensor:
+        """Spikes of the samples that were kept, one row a call and sample: shape ``(calls * keep, neurons)``.
+
+        Raises:
+            KeyError: The layer has not run.
+        """
+        return torch.cat([kept.flatten(1) for kept in self._counter(layer).kept])
+
+    def reset(self) -> None:
+        """Start counting from zero."""
+        self._counters.clear()
+
+    def __enter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("this meter is counting already; make another one to nest them")
+        self._stack.enter_context(intercept(self._model, self._kinds, self._see))
+        self._entered = True
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._entered = False
+        self._stack.close()
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _counter(self, layer: str) -> "_Counter":
+        if layer not in self._counters:
+            raise KeyError(
+                f"no spiking layer {layer!r} was seen; there is {', '.join(self._counters) or 'none'}"
+            )
+        return self._counters[layer]
+
+    def _see(self, execution: Execution, output: Any) -> None:
+        value = output[0] if isinstance(output, tuple) else output
+        if not isinstance(value, Tensor):
+            return
+        counter = self._counters.setdefault(execution.site, _Counter(execution.kind))
+        spikes = _number(self._model.get_submodule(execution.site), value.detach())
+        counter.see(execution, spikes, self._others(value.dim()))
+        if len(counter.kept) < 256 and self._keep and value.dim():
+            counter.kept.append(spikes[: self._keep].clone())
+
+    def _others(self, dims: int) -> tuple[int, ...]:
+        if dims < 2:
+            return (0,) if dims else ()
+        axis = channel_axis(dims, self._channel_dim)
+        return tuple(dim for dim in range(dims) if dim != axis)
+
+
+@final
+@dataclass(eq=False)
+class _Counter:
+    """What was counted in a layer.
+
+    Attributes:
+        kind: Its class.
+        spikes: Of each channel.
+        active: Of each channel, how many values were not zero.
+        each: Values seen of a channel.
+        neurons: Of a sample.
+        steps: Calls in one forward of the network.
+        kept: Spikes of the first samples, by call.
+    """
+
+    kind: type[nn.Module]
+    spikes: Tensor = field(default_factory=lambda: torch.zeros(()))
+    active: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
+    each: int = 0
+    neurons: int = 0
+    steps: int = 1
+    kept: list[Tensor] = field(default_factory=list[Tensor])
+
+    def see(self, execution: Execution, spikes: Tensor, others: tuple[int, ...]) -> None:
+        active = nonzeros(spikes, others)
+        number = spikes.sum(others, dtype=torch.float64) if others else spikes.double()
+        if self.each and active.shape != self.active.shape:
+            before, now = tuple(self.active.shape), tuple(active.shape)
+            raise SpikingError(
+                f"{execution.site!r} had channels of shape {before} and now has {now}; reset() the meter in between"
+            )
+        self.active = self.active.to(active.device) + active
+        self.spikes = self.spikes.to(number.device) + number
+        self.each += spikes.numel() // max(active.numel(), 1)
+        self.neurons = spikes[:1].numel()
+        self.steps = max(self.steps, execution.number + 1)
+
+    def row(self, name: str) -> LayerSpikes:
+        channels = self.active.numel()
+        return LayerSpikes(
+            name,
+            self.kind,
+            neurons=self.neurons,
+            steps=self.steps,
+            spikes=float(self.spikes.sum()),
+            values=self.each * channels,
+            channels=channels,
+            dead=int((self.active == 0).sum()),
+            always_on=int((self.active == self.each).sum()),
+        )
+
+
+def _number(layer: nn.Module, output: Tensor) -> Tensor:
+    """Of each value, how many spikes it is: more than one where a layer has levels."""
+    if isinstance(layer, HoyerSpike) and layer.levels > 1:
+        unit = layer.v_threshold.detach().abs().to(output) / layer.levels
+        return (output / unit.clamp(min=torch.finfo(output.dtype).tiny)).round()
+    return (output != 0).to(output.dtype)
