@@ -76,7 +76,8 @@ class Slopes:
     """Writes the slope of every smooth activation in a model, such as :class:`clipact.nn.HyReLU`.
 
     A steep slope makes the smooth activation nearly the hard one that is deployed, but gives its threshold a gradient
-    only near the threshold: anneal from flat to steep. A compiled model is compiled again for each slope.
+    only near the threshold: anneal from flat to steep. That of :class:`clipact.nn.RelativeHyReLU` must be at least 1.
+    A compiled model is compiled again for each slope.
 
     Args:
         model: A model with activations that have a slope.
