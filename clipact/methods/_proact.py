@@ -24,6 +24,7 @@ from clipact.methods._trained._session import Session, training_session
 from clipact.methods._trained._stages import Stages
 from clipact.surgery import ACTIVATIONS, Receipt
 from clipact.training import Descent, Objective
+from clipact.training._checkpoint import CheckpointFile
 from clipact.training._teacher import check_teacher, teacher_logits
 from clipact.where import Where
 
@@ -117,10 +118,12 @@ class ProAct(Method):
     ) -> Receipt:
         """Profile, replace and train stage by stage."""
         sets = read_sets("ProAct", train, validate)
-        identity = self._identity(model, sets)
+        settings = settings_of(self, "teacher", "cache", "checkpoint")
+        none = self.checkpoint is None
+        identity = {} if none else identity_of(model, sets, settings, self.teacher)
         with self._stages(model, sets, scope) as (session, stages):
-            path = None if self.checkpoint is None else Path(self.checkpoint)
-            ledger = Ledger(path, identity | {"thresholds": shapes(session.thresholds)})
+            identity["thresholds"] = shapes(session.thresholds)
+            ledger = Ledger(CheckpointFile(self.checkpoint, identity))
             ledger.resume(session.thresholds)
             session.receipt.history = stages.run(ledger, show=scope.progress)
         return session.receipt
@@ -173,14 +176,6 @@ class ProAct(Method):
             self.early,
             self.seed,
             self.cache,
-        )
-
-    def _identity(self, model: nn.Module, sets: Sets) -> dict[str, dict[str, str]]:
-        """What a checkpoint is of."""
-        if self.checkpoint is None:
-            return {}
-        return identity_of(
-            model, sets, settings_of(self, "teacher", "cache", "checkpoint"), self.teacher
         )
 
     def _layout(self) -> Layout:

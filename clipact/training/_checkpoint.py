@@ -6,7 +6,7 @@ import pickle
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from clipact.errors import TrainingError
 from clipact.training._labelled import Labelled
 from clipact.training._listed import listed
 
-__all__ = ["Identity", "data_digest", "load", "save", "weight_digests"]
+__all__ = ["CheckpointFile", "Identity", "data_digest", "weight_digests"]
 
 Identity: TypeAlias = Mapping[str, Mapping[str, str]]
 """What a training is of: by part (``"weights"``, ``"settings"``) the digest or text of each thing in it."""
@@ -23,48 +23,63 @@ Identity: TypeAlias = Mapping[str, Mapping[str, str]]
 _FORMAT: Final = 1
 
 
-def save(path: Path, identity: Identity, state: Mapping[str, Any]) -> None:
-    """Write a state, in the place of an earlier one; a crash leaves the one or the other.
+@final
+class CheckpointFile:
+    """The file of a training.
 
     Args:
-        path: The file; its folder is made if needed.
+        path: Where; None for no file.
         identity: What the training is of.
-        state: Tensors, numbers, strings, and lists and dictionaries of these.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        torch.save({"format": _FORMAT, "identity": dict(identity), "state": dict(state)}, new)
-        with new.open("rb+") as file:
-            os.fsync(file.fileno())
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
 
+    def __init__(self, path: Path | str | None, identity: Identity) -> None:
+        self._path = None if path is None else Path(path)
+        self._identity = identity
 
-def load(path: Path, identity: Identity) -> dict[str, Any] | None:
-    """The state in a file, None if there is none yet.
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write a state in the place of an earlier one; a crash leaves the one or the other.
 
-    Raises:
-        TrainingError: The file is no checkpoint, or that of another training; says what differs.
-    """
-    if not path.exists():
-        return None
-    try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-        raise TrainingError(
-            f"{path} is no checkpoint that can be read ({type(error).__name__}); name another file, or remove it"
-        ) from None
-    if not isinstance(found, dict) or found.get("format") != _FORMAT:
-        raise TrainingError(f"{path} is not a checkpoint of a threshold training; name another")
-    if differences := list(_differences(found["identity"], identity)):
-        raise TrainingError(
-            f"the checkpoint {path} is of another training: {'; '.join(differences)}. Resume with the same model, data and"
-            " settings, or name another file"
-        )
-    return found["state"]
+        Args:
+            state: Tensors, numbers, strings, and lists and dictionaries of these.
+        """
+        if self._path is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        new = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
+        content = {"format": _FORMAT, "identity": dict(self._identity), "state": dict(state)}
+        try:
+            torch.save(content, new)
+            with new.open("rb+") as file:
+                os.fsync(file.fileno())
+            new.replace(self._path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+
+    def load(self) -> dict[str, Any] | None:
+        """The state in the file, on the CPU; None if there is none yet.
+
+        Raises:
+            TrainingError: The file is no checkpoint, or that of another training; says what differs.
+        """
+        if self._path is None or not self._path.exists():
+            return None
+        try:
+            found: Any = torch.load(self._path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+            raise TrainingError(
+                f"{self._path} is no checkpoint that can be read ({type(error).__name__}); name another file, or remove it"
+            ) from None
+        if not isinstance(found, dict) or found.get("format") != _FORMAT:
+            raise TrainingError(
+                f"{self._path} is not a checkpoint of a threshold training; name another file"
+            )
+        if differences := list(_differences(found["identity"], self._identity)):
+            raise TrainingError(
+                f"the checkpoint {self._path} is of another training: {'; '.join(differences)}. Resume with the same model,"
+                " data and settings, or name another file"
+            )
+        return found["state"]
 
 
 def weight_digests(model: nn.Module) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """Train some thresholds of a model in which everything else stands still."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -25,13 +26,13 @@ class Epoch:
 
     Attributes:
         number: Passes done.
-        left: Passes to come.
         loss: Mean of the loss.
+        state: What :func:`fit` needs to go on from here.
     """
 
     number: int
-    left: int
     loss: float
+    state: Callable[[], dict[str, Any]] = field(compare=False, repr=False)
 
 
 @final
@@ -66,6 +67,7 @@ def fit(
     thresholds: Sequence[nn.Parameter],
     descent: Descent,
     after: Callable[[Epoch], bool],
+    resume: Mapping[str, Any] | None = None,
 ) -> None:
     """Train thresholds, one pass of the model a step.
 
@@ -74,6 +76,7 @@ def fit(
         thresholds: Those that move. Their values stay as they are when this returns or raises.
         descent: How they move.
         after: Called after each epoch; True ends the training.
+        resume: State of an earlier call after an epoch, whose thresholds these are; what follows has the same bits.
 
     Raises:
         TrainingError: The loss of an epoch, or a threshold after it, is NaN or infinite.
@@ -81,27 +84,53 @@ def fit(
     chosen = list(thresholds)
     optimizer = descent.optimizer(chosen)
     generator = torch.Generator().manual_seed(lesson.seed)
-    steps = len(lesson.train)
+    first = 0
+    if resume is not None:
+        first = int(resume["epoch"])
+        optimizer.load_state_dict(resume["optimizer"])
+        generator.set_state(resume["generator"])
+
+    def state() -> dict[str, Any]:
+        return {
+            "epoch": number + 1,
+            "optimizer": optimizer.state_dict(),
+            "generator": generator.get_state(),
+        }
+
     with training_only(chosen):
-        for number in range(descent.total):
-            order = torch.randperm(steps, generator=generator).tolist()
-            total = torch.zeros((), device=chosen[0].device)
-            for step, place in enumerate(order, number * steps):
-                for group in optimizer.param_groups:
-                    group["lr"] = descent.at(step, steps)
-                optimizer.zero_grad()
-                loss = lesson.loss(place, chosen)
-                loss.backward()
-                optimizer.step()
-                total += loss.detach()
-            epoch = Epoch(number + 1, descent.total - number - 1, float(total) / steps)
-            _check(epoch, chosen)
-            if after(epoch):
+        for number in range(first, descent.total):
+            order = torch.randperm(len(lesson.train), generator=generator).tolist()
+            loss = _epoch(
+                lesson, (chosen, optimizer), order, partial(descent.at, steps=len(order)), number
+            )
+            _check(number + 1, loss, chosen)
+            if after(Epoch(number + 1, loss, state)):
                 return
 
 
-def _check(epoch: Epoch, thresholds: Sequence[Tensor]) -> None:
+def _epoch(
+    lesson: Lesson,
+    moving: tuple[list[nn.Parameter], torch.optim.Optimizer],
+    order: Sequence[int],
+    rate: Callable[[int], float],
+    number: int,
+) -> float:
+    """One pass over the batches in this order; the mean of the loss."""
+    thresholds, optimizer = moving
+    total = torch.zeros((), device=thresholds[0].device)
+    for step, place in enumerate(order, number * len(order)):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step)
+        optimizer.zero_grad()
+        loss = lesson.loss(place, thresholds)
+        loss.backward()
+        optimizer.step()
+        total += loss.detach()
+    return float(total) / len(order)
+
+
+def _check(epoch: int, loss: float, thresholds: Sequence[Tensor]) -> None:
     finite = all(bool(threshold.isfinite().all()) for threshold in thresholds)
-    if not math.isfinite(epoch.loss) or not finite:
-        what = "a threshold" if math.isfinite(epoch.loss) else "the loss"
-        raise TrainingError(f"{what} became NaN or infinite in epoch {epoch.number}")
+    if not math.isfinite(loss) or not finite:
+        what = "a threshold" if math.isfinite(loss) else "the loss"
+        raise TrainingError(f"{what} became NaN or infinite in epoch {epoch}")

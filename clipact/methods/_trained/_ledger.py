@@ -1,14 +1,13 @@
 """What was done so far, in memory and in a file."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from clipact.methods._history import History
-from clipact.training._checkpoint import Identity, load, save
+from clipact.training._checkpoint import CheckpointFile
 
 __all__ = ["Ledger"]
 
@@ -18,8 +17,7 @@ class Ledger:
     """Stages and decays that are done.
 
     Args:
-        path: File to write to after every decay; None for none.
-        identity: What the training is of.
+        file: Written after every decay.
 
     Attributes:
         stage: Stages done.
@@ -28,11 +26,11 @@ class Ledger:
         history: A row an attempt.
     """
 
-    def __init__(self, path: Path | None, identity: Identity) -> None:
+    def __init__(self, file: CheckpointFile) -> None:
         self.stage, self.tried = 0, 0
         self.kept: list[Tensor] | None = None
         self.history = History()
-        self._path, self._identity = path, identity
+        self._file = file
 
     def resume(self, thresholds: Mapping[str, nn.Parameter]) -> None:
         """Go on from the file, if there is one.
@@ -43,7 +41,7 @@ class Ledger:
         Raises:
             TrainingError: The file is that of another training.
         """
-        state = None if self._path is None else load(self._path, self._identity)
+        state = self._file.load()
         if state is None:
             return
         self.stage, self.tried, self.kept = state["stage"], state["tried"], state["kept"]
@@ -66,8 +64,6 @@ class Ledger:
 
     def save(self, thresholds: Mapping[str, nn.Parameter]) -> None:
         """Write the file."""
-        if self._path is None:
-            return
         state = {
             "stage": self.stage,
             "tried": self.tried,
@@ -75,4 +71,4 @@ class Ledger:
             "history": list(self.history),
             "thresholds": {name: each.detach().clone() for name, each in thresholds.items()},
         }
-        save(self._path, self._identity, state)
+        self._file.save(state)

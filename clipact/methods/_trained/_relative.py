@@ -9,19 +9,18 @@ __all__ = ["mean_scale", "mean_square_relative"]
 
 
 def mean_scale(thresholds: Sequence[Tensor], starts: Sequence[Tensor]) -> float:
-    """Mean of the thresholds relative to where they started, without those that started at 0."""
-    shares = _shares([threshold.detach() for threshold in thresholds], starts)
-    counted = sum(int((start > 0).sum()) for start in starts)
-    return float(shares.sum()) / counted if counted else 1.0
+    """Mean of all thresholds, relative to the mean of where they started."""
+    total = sum(float(start.sum()) for start in starts)
+    return sum(float(now.detach().sum()) for now in thresholds) / total if total > 0 else 1.0
 
 
 def mean_square_relative(thresholds: Sequence[Tensor], starts: Sequence[Tensor]) -> Tensor:
-    """Mean of the squared relative thresholds, over all of them; those that started at 0 count as 0."""
-    return _shares(thresholds, starts).square().mean()
+    """Mean over layers of the mean squared threshold, relative to where the layer started.
 
-
-def _shares(thresholds: Sequence[Tensor], starts: Sequence[Tensor]) -> Tensor:
-    pairs = zip(thresholds, starts, strict=True)
-    return torch.cat(
-        [(now / torch.where(start > 0, start, torch.inf)).flatten() for now, start in pairs]
-    )
+    A layer that started at 0 everywhere counts as 0.
+    """
+    shares = [
+        now.square().mean() / torch.where(square > 0, square, torch.inf)
+        for now, square in zip(thresholds, (s.square().mean() for s in starts), strict=True)
+    ]
+    return torch.stack(shares).mean()

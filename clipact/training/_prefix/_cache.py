@@ -55,7 +55,7 @@ class Prefix:
 
     def record(self, inputs: Any) -> tuple[Any, Tape | None]:
         """The model's output, and what of it can be played back (None if it should not be)."""
-        if self._shape is None:
+        if self._shape is None and self.reason is None:
             self._try_out(inputs)
         if self.reason is not None or self.bytes >= self._budget:
             return self.full(inputs), None
