@@ -9,6 +9,8 @@ from clipact.report._drop import metric_drop
 from clipact.report._map import vulnerability_map
 from clipact.report._outcomes import outcomes
 from clipact.report._page import Fact, Section, Table, write_page
+from clipact.report._sparsity_maps import correlation_map, variance_map
+from clipact.report._spikes import energy_by_layer, spike_raster, spike_rates
 from clipact.report._svg import svg
 
 __all__ = [
@@ -17,11 +19,16 @@ __all__ = [
     "Table",
     "accuracy_vs_ber",
     "campaign_page",
+    "correlation_map",
+    "energy_by_layer",
     "estimate_so_far",
     "interval_width",
     "metric_drop",
     "outcomes",
+    "spike_raster",
+    "spike_rates",
     "svg",
+    "variance_map",
     "vulnerability_by_bit",
     "vulnerability_by_tensor",
     "vulnerability_map",
