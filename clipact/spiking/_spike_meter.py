@@ -80,8 +80,14 @@ class SpikeMeter:
 
         Raises:
             KeyError: The layer has not run.
+            SpikingError: No sample was kept.
         """
-        return torch.cat([kept.flatten(1) for kept in self._counter(layer).kept])
+        kept = [spikes.flatten(1) for spikes in self._counter(layer).kept]
+        if not kept:
+            raise SpikingError(
+                f"the meter kept no spikes of {layer!r}; make it with keep=1 or more, and run at least one sample"
+            )
+        return torch.cat(kept)
 
     def reset(self) -> None:
         """Start counting from zero."""
