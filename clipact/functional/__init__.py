@@ -10,6 +10,7 @@ from clipact.functional._hoyer import hoyer_extremum, hoyer_ratio
 from clipact.functional._hoyer_spike import hoyer_spike
 from clipact.functional._hyrelu import hyrelu
 from clipact.functional._k_winners import k_winners
+from clipact.functional._mended import mended
 from clipact.functional._output_guard import output_guard
 from clipact.functional._range_restricted import range_restricted
 from clipact.functional._relative_hyrelu import relative_hyrelu
@@ -26,6 +27,7 @@ __all__ = [
     "hoyer_spike",
     "hyrelu",
     "k_winners",
+    "mended",
     "output_guard",
     "range_restricted",
     "relative_hyrelu",

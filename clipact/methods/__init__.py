@@ -6,6 +6,7 @@ from clipact.methods._clip_to_mean import ClipToMean
 from clipact.methods._clip_to_zero import ClipToZero
 from clipact.methods._early import Early
 from clipact.methods._estimate import Estimate
+from clipact.methods._fault_tuned import FaultTuned
 from clipact.methods._fit_act import FitAct
 from clipact.methods._ft_clip_act import FTClipAct
 from clipact.methods._history import History
@@ -21,6 +22,7 @@ __all__ = [
     "Early",
     "Estimate",
     "FTClipAct",
+    "FaultTuned",
     "FitAct",
     "History",
     "Method",

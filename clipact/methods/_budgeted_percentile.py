@@ -5,17 +5,17 @@ from typing import final
 
 from torch import nn
 
-from clipact.calibration import Batches, Granularity
+from clipact.calibration import Batches, Granularity, SiteProfile
 from clipact.errors import ThresholdError
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds
-from clipact.methods._search._accuracy import Accuracy
+from clipact.methods._search._accuracy import held_out
 from clipact.methods._search._budget import check_budget, samples_to_lose
-from clipact.methods._search._installed import install_at_extremes
+from clipact.methods._search._installed import install_sites
 from clipact.methods._search._tails import tailed_sites
 from clipact.methods._search._tightening import Tightening
 from clipact.methods._zeroed import saturated, zeroed
-from clipact.surgery import Receipt
+from clipact.surgery import Receipt, Site
 
 
 @final
@@ -78,13 +78,18 @@ class BudgetedPercentile(Method):
         self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
     ) -> Receipt:
         """Profile, replace, and search; after an exception or Ctrl-C the model is the one of before."""
-        accuracy = Accuracy(model, validate, "BudgetedPercentile()")
+        accuracy = held_out(model, validate, "BudgetedPercentile()")
         allowed, before = samples_to_lose(self.budget, accuracy), accuracy.correct()
         granularity = Granularity(self.granularity)
         guard = Bounds(Granularity.NEURON, 100.0, self.guard_margin) if self.output_guard else None
-        make = zeroed if self.zero else saturated
-        receipt, profile = install_at_extremes(
-            model, train, scope, make, granularity=granularity, guard=guard
+        recipe = zeroed if self.zero else saturated
+        extremes = Bounds(granularity, 100.0, 1.0)
+
+        def make(site: Site, profile: SiteProfile) -> nn.Module:
+            return recipe(site, *extremes.of(profile))
+
+        receipt, profile = install_sites(
+            model, train, scope, make, sketches=granularity, guard=guard
         )
         try:
             sites = tailed_sites(receipt, profile, granularity)

@@ -12,7 +12,7 @@ from clipact.faults import Biases, FixedPoint, Format, Target, Weights
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds, install
 from clipact.methods._history import History
-from clipact.methods._search._accuracy import Accuracy
+from clipact.methods._search._accuracy import check_samples, held_out
 from clipact.methods._search._auc import Candidate
 from clipact.methods._search._interval import Round, Rounds, best_of, rows, search
 from clipact.methods._search._scaled import ScaledSite, scaled_sites
@@ -50,6 +50,7 @@ class FTClipAct(Method):
             them as they are in memory.
         seed: Which series of draws.
         granularity: ``"layer"`` as in the paper; finer thresholds are the same share of each of their maxima.
+        samples: Held-out samples, the first of ``validate``, on which a draw is measured; None for all.
 
     Raises:
         FaultError: No rate, one outside (0, 1], no trial, or a seed below 0; from ``protect``, a target or format that
@@ -79,17 +80,19 @@ class FTClipAct(Method):
     format: Format = FixedPoint(bits=32, fraction=16)  # noqa: RUF009 - immutable
     seed: int = 0
     granularity: Granularity | str = Granularity.LAYER
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         self._plan()
         self._rounds()
         self._bounds()
+        check_samples(self.samples)
 
     def apply(
         self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
     ) -> Receipt:
         """Profile, replace, and search; after an exception or Ctrl-C the model is the one of before."""
-        accuracy = Accuracy(model, validate, "FTClipAct()")
+        accuracy = held_out(model, validate, "FTClipAct()").on_first(self.samples)
         receipt = install(model, train, scope, self._bounds(), zeroed, guard=None)
         try:
             sites = scaled_sites(receipt)

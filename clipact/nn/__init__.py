@@ -6,6 +6,7 @@ from clipact.nn._hoyer_leaky import HoyerLeaky
 from clipact.nn._hoyer_spike import HoyerSpike
 from clipact.nn._hyrelu import HyReLU
 from clipact.nn._k_winners import KWinners, KWinners2d
+from clipact.nn._mended import Mended
 from clipact.nn._range_restricted import OutputGuard, RangeRestricted
 from clipact.nn._relative_hyrelu import RelativeHyReLU
 from clipact.nn._saturated_relu import SaturatedReLU
@@ -22,6 +23,7 @@ __all__ = [
     "HyReLU",
     "KWinners",
     "KWinners2d",
+    "Mended",
     "OutputGuard",
     "RangeRestricted",
     "RelativeHyReLU",

@@ -16,7 +16,7 @@ torch.fx.wrap("output_guard")
 torch.fx.wrap("range_restricted")
 
 
-class _Ranged(Activation):
+class Ranged(Activation):
     """Owns the thresholds ``low`` and ``high``."""
 
     threshold_names: ClassVar[tuple[str, ...]] = ("low", "high")
@@ -34,7 +34,7 @@ class _Ranged(Activation):
 
 
 @final
-class RangeRestricted(_Ranged):
+class RangeRestricted(Ranged):
     r"""Any activation, its output held within a range by :func:`clipact.functional.range_restricted`.
 
     Args:
@@ -83,7 +83,7 @@ class RangeRestricted(_Ranged):
 
 
 @final
-class OutputGuard(_Ranged):
+class OutputGuard(Ranged):
     r"""The module of :func:`clipact.functional.output_guard`, for the logits of a classifier.
 
     Args:

@@ -1,20 +1,22 @@
 """Accuracy of a classifier on held-out data that is read once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast, final
 
 import torch
 from torch import Tensor, nn
 
 from clipact.calibration import Batch, Batches, model_inputs, peek, run, to_device_of
-from clipact.errors import CalibrationError
+from clipact.errors import CalibrationError, ThresholdError
 from clipact.surgery import evaluating
 
 _LABELS = ("labels", "label")
 _NO_CLASS = -1
 
 
-class _Labelled(NamedTuple):
+class Labelled(NamedTuple):
+    """Inputs of the model, and the class of each sample."""
+
     inputs: Tensor | Mapping[str, Any]
     labels: Tensor
 
@@ -23,39 +25,20 @@ class _Labelled(NamedTuple):
 class Accuracy:
     """The share of held-out samples whose largest logit is their label's; call it as often as wanted.
 
-    A sample whose logits have a NaN has no class, so it is wrong. The batches are read once and kept on the model's
-    device. A batch is ``(inputs, labels)``, or a mapping that holds ``labels``; the model gives logits ``(N, classes)``,
-    or something with ``.logits``.
+    A sample whose logits have a NaN has no class, so it is wrong. Made by :func:`held_out`.
 
     Args:
         model: The classifier, evaluated as it is at each call.
-        batches: Held-out batches with labels, of which every call has the same.
+        batches: Held-out batches on the model's device.
         who: The method that asks, for error messages.
 
-    Raises:
-        CalibrationError: No data, no labels, or labels that are no classes of the model.
+    Attributes:
+        samples: How many there are.
     """
 
-    def __init__(self, model: nn.Module, batches: Batches | None, who: str) -> None:
-        if batches is None:
-            raise CalibrationError(
-                f"{who} measures accuracy on held-out data, and protect() got none; call protect(model, method, train, validate)"
-                " with batches (inputs, labels) that the model was not trained on"
-            )
-        try:
-            _, stream = peek(batches)
-        except CalibrationError:
-            raise CalibrationError(
-                f"{who} got an empty validation set: no batch came out of it (a generator can be used only once)"
-            ) from None
-        self._model = model
-        self._batches = [_labelled(model, batch, who) for batch in stream]
-        self.samples = sum(batch.labels.shape[0] for batch in self._batches)
-        if not self.samples:
-            raise CalibrationError(f"{who} got a validation set of batches without samples")
-        with evaluating(model):
-            _check(_logits(model, self._batches[0], who), self._batches, who)
-        self._who = who
+    def __init__(self, model: nn.Module, batches: Sequence[Labelled], who: str) -> None:
+        self.samples = sum(batch.labels.shape[0] for batch in batches)
+        self._model, self._batches, self._who = model, batches, who
 
     def __call__(self) -> float:
         """Accuracy of the model as it is now, from 0 to 1."""
@@ -70,8 +53,77 @@ class Accuracy:
             ]
         return int(torch.stack(right).sum())
 
+    def on_first(self, samples: int | None) -> "Accuracy":
+        """The accuracy on the first so many samples; on all of them if there are fewer, or for None."""
+        if samples is None or samples >= self.samples:
+            return self
+        part: list[Labelled] = []
+        for batch in self._batches:
+            if samples > 0:
+                part.append(_first(batch, samples))
+                samples -= part[-1].labels.shape[0]
+        return Accuracy(self._model, part, self._who)
 
-def _labelled(model: nn.Module, batch: Batch, who: str) -> _Labelled:
+
+def check_samples(samples: int | None) -> None:
+    """Refuse a number of samples that is none.
+
+    Raises:
+        ThresholdError: It is below 1.
+    """
+    if samples is not None and samples < 1:
+        raise ThresholdError(
+            f"samples={samples} asked for; give a number of held-out samples from 1, or None for all"
+        )
+
+
+def held_out(model: nn.Module, batches: Batches | None, who: str) -> Accuracy:
+    """Read held-out batches once; every later evaluation has the same.
+
+    A batch is ``(inputs, labels)``, or a mapping that holds ``labels``; the model gives logits ``(N, classes)``, or
+    something with ``.logits``.
+
+    Raises:
+        CalibrationError: No data, no labels, or labels that are no classes of the model.
+    """
+    if batches is None:
+        raise CalibrationError(
+            f"{who} measures accuracy on held-out data, and protect() got none; call protect(model, method, train, validate)"
+            " with batches (inputs, labels) that the model was not trained on"
+        )
+    try:
+        _, stream = peek(batches)
+    except CalibrationError:
+        raise CalibrationError(
+            f"{who} got an empty validation set: no batch came out of it (a generator can be used only once)"
+        ) from None
+    found = [_labelled(model, batch, who) for batch in stream]
+    found = [batch for batch in found if batch.labels.shape[0]]
+    if not found:
+        raise CalibrationError(f"{who} got a validation set of batches without samples")
+    with evaluating(model):
+        _check(_logits(model, found[0], who), found, who)
+    return Accuracy(model, found, who)
+
+
+def _first(batch: Labelled, samples: int) -> Labelled:
+    """At most so many samples of a batch."""
+    size = batch.labels.shape[0]
+    if samples >= size:
+        return batch
+    inputs = batch.inputs
+    if isinstance(inputs, Tensor):
+        return Labelled(inputs[:samples], batch.labels[:samples])
+    cut = {
+        name: value[:samples]
+        if isinstance(value, Tensor) and value.dim() and value.shape[0] == size
+        else value
+        for name, value in inputs.items()
+    }
+    return Labelled(cut, batch.labels[:samples])
+
+
+def _labelled(model: nn.Module, batch: Batch, who: str) -> Labelled:
     inputs, labels = _split(batch)
     if labels is None:
         raise CalibrationError(
@@ -83,7 +135,7 @@ def _labelled(model: nn.Module, batch: Batch, who: str) -> _Labelled:
             f"{who} got labels of {labels.dtype}; give the integers of the classes"
         )
     placed = cast("Mapping[str, Any]", to_device_of(model, {"labels": labels}))
-    return _Labelled(to_device_of(model, inputs), placed["labels"])
+    return Labelled(to_device_of(model, inputs), placed["labels"])
 
 
 def _split(batch: Batch) -> tuple[Tensor | Mapping[str, Any], Tensor | None]:
@@ -97,7 +149,7 @@ def _split(batch: Batch) -> tuple[Tensor | Mapping[str, Any], Tensor | None]:
     return inputs, labels if isinstance(labels, Tensor) and labels.dim() == 1 else None
 
 
-def _logits(model: nn.Module, batch: _Labelled, who: str) -> Tensor:
+def _logits(model: nn.Module, batch: Labelled, who: str) -> Tensor:
     output = run(model, batch.inputs)
     found: Any = output if isinstance(output, Tensor) else getattr(output, "logits", None)
     if (
@@ -114,7 +166,7 @@ def _logits(model: nn.Module, batch: _Labelled, who: str) -> Tensor:
     return found
 
 
-def _check(logits: Tensor, batches: list[_Labelled], who: str) -> None:
+def _check(logits: Tensor, batches: list[Labelled], who: str) -> None:
     labels = torch.cat([batch.labels for batch in batches])
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= logits.shape[1]:

@@ -1,21 +1,27 @@
-"""Put thresholds at the profiled extremes, and keep the profile."""
+"""Profile a model and put a module of the method's at every site."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from clipact.calibration import (
     Batches,
     Granularity,
     Profile,
+    SiteProfile,
     calibrate,
     model_inputs,
     peek,
     to_device_of,
 )
 from clipact.methods._base import Scope
-from clipact.methods._bounds import Bounds, Make, output_guard
-from clipact.surgery import Receipt, guard_output, replace_activations
+from clipact.methods._bounds import Bounds, output_guard
+from clipact.surgery import Receipt, Site, guard_output, replace_activations
+from clipact.where import Where, named
+
+Make = Callable[[Site, SiteProfile], nn.Module]
 
 
 class Installed(NamedTuple):
@@ -25,16 +31,18 @@ class Installed(NamedTuple):
     profile: Profile
 
 
-def install_at_extremes(
+def install_sites(
     model: nn.Module,
     train: Batches,
     scope: Scope,
     make: Make,
     *,
-    granularity: Granularity,
+    sketches: Granularity | None,
     guard: Bounds | None,
 ) -> Installed:
-    """Profile with sketches of the granularity, and put ``make(site, low, high)`` at every site.
+    """Profile, and put ``make(site, profile)`` at every site; with a guard, the layer that gives the output is left to it.
+
+    A faulty logit that a range restricts to a usual value may win the vote; one that the guard sees loses it.
 
     Raises:
         CalibrationError: A guard is asked for, but the output is not one tensor of logits.
@@ -45,17 +53,33 @@ def install_at_extremes(
         batches,
         where=scope.where,
         kinds=scope.kinds,
-        quantiles=granularity,
+        quantiles=sketches,
         progress=scope.progress,
     )
     guards = output_guard(profile, guard) if guard else None
-    bounds = Bounds(granularity, 100.0, 1.0)
     receipt = replace_activations(
         model,
-        lambda site: make(site, *bounds.of(profile[site.name])),
+        lambda site: make(site, profile[site.name]),
         example=to_device_of(model, model_inputs(first)),
-        where=scope.where,
+        where=scope.where if guards is None else _without_output(scope.where, profile),
         kinds=scope.kinds,
     )
     receipt = receipt if guards is None else receipt.then(guard_output(model, guards))
     return Installed(receipt, profile)
+
+
+def _without_output(where: Where | None, profile: Profile) -> Where | None:
+    """What is picked, but the site whose values are those of the model's output."""
+    *others, last = profile
+    if not others or profile.output is None or not _same(profile[last], profile.output):
+        return where
+    kept = ~named(last)
+    return kept if where is None else where & kept
+
+
+def _same(one: SiteProfile, other: SiteProfile) -> bool:
+    mine, theirs = one.moments, other.moments
+    return one.shape == other.shape and all(
+        torch.equal(a, b)
+        for a, b in ((mine.largest, theirs.largest), (mine.smallest, theirs.smallest))
+    )
