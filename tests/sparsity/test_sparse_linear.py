@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
 from clipact.sparsity import sparse_linear
-from clipact.sparsity._skipping._sparse_linear import count_nonzero
+from clipact.sparsity._skipping._sparse_linear import estimate_nonzeros
 
 SHAPES = [(7,), (1, 7), (4, 7), (2, 3, 7), (0, 7), (2, 0, 7), (1, 2, 3, 7)]
 
@@ -29,9 +29,26 @@ def test_it_is_the_dense_layer(shape, with_bias):
 
 def test_many_elements_take_the_other_search_for_nonzeros():
     x, weight = sparse(64, 200), by_columns(5, 200)
-    assert x.numel() > 2**13
+    assert x.numel() > 2**12
     torch.testing.assert_close(sparse_linear(x, weight), F.linear(x, weight), rtol=0, atol=1e-13)
-    assert count_nonzero(x) == int(torch.count_nonzero(x))
+
+
+def test_nonzeros_are_counted_exactly_of_few_and_estimated_of_many():
+    few, many = sparse(4, 1000), sparse(64, 1024, density=0.15)
+    assert estimate_nonzeros(few) == int(torch.count_nonzero(few))
+    assert abs(estimate_nonzeros(many) / many.numel() - 0.15) < 0.03
+    assert estimate_nonzeros(many.t().contiguous().t()) == estimate_nonzeros(many)
+    assert estimate_nonzeros(torch.zeros(64, 1024)) == 0
+    assert estimate_nonzeros(torch.ones(64, 1024)) == 64 * 1024
+
+
+def test_the_sample_visits_all_features():
+    x = torch.zeros(64, 1024)
+    x[:, ::16] = 1.0
+    assert abs(estimate_nonzeros(x) / x.numel() - 1 / 16) < 0.01
+    x = torch.zeros(64, 1024)
+    x[::4] = 1.0
+    assert abs(estimate_nonzeros(x) / x.numel() - 1 / 4) < 0.01
 
 
 @pytest.mark.parametrize("x", [torch.zeros(1, 7), torch.zeros(3, 7), -torch.zeros(1, 7)])

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clipact.sparsity._skipping._sparse_linear import count_nonzero, sparse_linear
+from clipact.sparsity._skipping._sparse_linear import estimate_nonzeros, sparse_linear
 
 __all__ = ["BreakEven", "MeasuredBreakEven"]
 
@@ -18,7 +18,7 @@ MOST_ROWS: Final = 255
 _MARGIN: Final = 0.9
 """Skipping has to take this much less time than the dense layer, since both are measured with noise."""
 
-_LOOK: Final = 0.04
+_LOOK: Final = 0.05
 """Counting the inputs may cost this share of the dense layer; if it costs more, nobody looks."""
 
 _DENSITIES: Final = {2: (0.1, 1.0), 8: (0.1, 0.6), MOST_ROWS: (0.05, 0.3)}
@@ -59,8 +59,8 @@ class MeasuredBreakEven:
     """The break-even of this machine, measured the first time that a layer's shape and batch size come by, and kept.
 
     A batch size stands for those up to twice as large. Both forms are timed on the layer's own weight, driven out of the
-    caches and as it is after the last call, and skipping has to win both ways. That takes about half a second for each
-    case, longer for batches of a hundred and more. A measurement runs once: other work on the machine at that moment may shift it.
+    caches and as it is after the last call, and skipping has to win both ways. That takes about a second for each
+    case, longer for batches of a hundred and more. Other work on the machine at that moment may shift it.
 
     Args:
         clock: Seconds; by default processor time of the thread where torch uses only one, which others on the machine
@@ -86,18 +86,18 @@ class MeasuredBreakEven:
         return self.measured[case]
 
     def _measure(self, rows: int, weight: Tensor) -> int:
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator("cpu").manual_seed(0)
         densities = next(pair for largest, pair in _DENSITIES.items() if rows <= largest)
         few, many = (_input(rows, weight, density, generator) for density in densities)
-        others = torch.zeros(_FLUSH)
+        others = torch.zeros(_FLUSH, dtype=torch.float32, device="cpu")
         is_look_cheap, limits = False, list[float]()
-        for flush in (lambda: (others.sum(), few.sum(), many.sum()), lambda: None):
+        for read in ((others, few, many), (few, many)):  # an input has just been computed
             dense, look, *sparse = self._times(
-                flush,
+                lambda read=read: [tensor.sum() for tensor in read],
                 lambda: F.linear(few, weight),
-                lambda: count_nonzero(few),
-                lambda: skip(few, weight),
-                lambda: skip(many, weight),
+                lambda: _look(few),
+                lambda: _skip(few, weight),
+                lambda: _skip(many, weight),
             )
             limits.append(_crossing((few, many), sparse, _MARGIN * dense))
             is_look_cheap = look <= _LOOK * dense
@@ -125,20 +125,24 @@ def _fitting_clock() -> Callable[[], float]:
     return time.thread_time if is_fine and torch.get_num_threads() == 1 else time.perf_counter
 
 
-def skip(x: Tensor, weight: Tensor) -> Tensor | None:
-    """What a call that skips costs, the look included."""
-    return sparse_linear(x, weight) if count_nonzero(x) else None
+def _look(x: Tensor) -> int:
+    return estimate_nonzeros(x)
+
+
+def _skip(x: Tensor, weight: Tensor) -> Tensor | None:
+    """What a call that skips does, the look included."""
+    return sparse_linear(x, weight) if _look(x) else None
 
 
 def _input(rows: int, weight: Tensor, density: float, generator: torch.Generator) -> Tensor:
     shape = (rows, weight.shape[1])
-    passed = torch.rand(shape, generator=generator) < density
-    return (torch.randn(shape, generator=generator) * passed).to(weight.dtype)
+    passed = torch.rand(shape, generator=generator, device="cpu") < density
+    return (torch.randn(shape, generator=generator, device="cpu") * passed).to(weight.dtype)
 
 
 def _crossing(inputs: tuple[Tensor, Tensor], seconds: list[float], budget: float) -> float:
     """How many nonzeros the budget allows, if time grows linearly with them."""
-    few, many = (count_nonzero(x) for x in inputs)
+    few, many = (int(torch.count_nonzero(x)) for x in inputs)
     slope = max(seconds[1] - seconds[0], 1e-12) / max(many - few, 1)
     crossing = few + (budget - seconds[0]) / slope
     return min(max(crossing, 0.0), inputs[0].numel())

@@ -10,14 +10,19 @@ from torch import Tensor, nn
 from clipact.nn import (
     CST,
     CReLU,
+    HoyerLeaky,
     HoyerSpike,
     HyReLU,
+    KWinners,
+    KWinners2d,
+    RelativeHyReLU,
     SaturatedReLU,
     ShiftedReLU,
     SoftThreshold,
+    StatisticalThreshold,
     ZeroedReLU,
 )
-from clipact.sparsity._skipping._sparse_linear import count_nonzero
+from clipact.sparsity._skipping._sparse_linear import estimate_nonzeros
 from clipact.surgery import Example, run_once, watch
 
 __all__ = ["SPARSIFIERS", "by_example", "by_structure", "plain_layers"]
@@ -28,13 +33,18 @@ SPARSIFIERS: Final[tuple[type[nn.Module], ...]] = (
     nn.Threshold,
     nn.Hardshrink,
     nn.Softshrink,
-    CReLU,
     CST,
+    CReLU,
+    HoyerLeaky,
     HoyerSpike,
     HyReLU,
+    KWinners,
+    KWinners2d,
+    RelativeHyReLU,
     SaturatedReLU,
     ShiftedReLU,
     SoftThreshold,
+    StatisticalThreshold,
     ZeroedReLU,
 )
 """Activations that give exact zeros."""
@@ -121,4 +131,4 @@ def _memory(tensor: Tensor) -> int:
 
 
 def _is_mostly_zero(x: Tensor) -> bool:
-    return x.numel() > 0 and count_nonzero(x) <= (1 - _MOSTLY_ZERO) * x.numel()
+    return x.numel() > 0 and estimate_nonzeros(x) <= (1 - _MOSTLY_ZERO) * x.numel()

@@ -11,7 +11,7 @@ from torch.autograd import forward_ad
 
 from clipact.sparsity._skipping._break_even import BreakEven
 from clipact.sparsity._skipping._layout import is_by_columns
-from clipact.sparsity._skipping._sparse_linear import count_nonzero, sparse_linear
+from clipact.sparsity._skipping._sparse_linear import estimate_nonzeros, sparse_linear
 
 __all__ = ["ZeroSkipForward"]
 
@@ -39,7 +39,7 @@ class ZeroSkipForward:
         if not traced and _can_skip(input, weight, bias):
             rows = input.numel() // weight.shape[1]
             most = self.break_even(rows, weight)
-            if most and (most >= input.numel() or count_nonzero(input) <= most):
+            if most and (most >= input.numel() or estimate_nonzeros(input) <= most):
                 return sparse_linear(input, weight, bias)
         return F.linear(input, weight, bias)
 

@@ -46,20 +46,24 @@ def why_not(model: nn.Module, layer: nn.Linear) -> str | None:
     weight = dict(layer.named_parameters(recurse=False)).get("weight")
     if type(weight) is not nn.Parameter:
         return "its weight is computed (parametrised, pruned or quantised)"
+    if weight.dtype != torch.float32:
+        return f"its weight is {weight.dtype}, which torch multiplies more slowly in the layout that this needs"
     if weight.is_meta:
         return "its weight is on the meta device"
     if weight.is_shared():
         return "its weight is in memory shared between processes"
+    return _other_owner(model, weight)
+
+
+def _other_owner(model: nn.Module, weight: nn.Parameter) -> str | None:
     storage = weight.untyped_storage()
     for path, module in model.named_modules():
-        for name, tensor in (
-            *module.named_parameters(recurse=False),
-            *module.named_buffers(recurse=False),
-        ):
+        parameters = module.named_parameters(path, recurse=False)
+        for name, tensor in (*parameters, *module.named_buffers(path, recurse=False)):
             if tensor is weight and not isinstance(module, nn.Linear):
                 return f"its weight is also that of {path or 'the model'} ({type(module).__name__})"
             if tensor is not weight and _shares(tensor, storage):
-                return f"its weight is part of the memory of {path + '.' + name}"
+                return f"its weight is part of the memory of {name}"
     return None
 
 

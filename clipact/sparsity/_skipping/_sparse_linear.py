@@ -1,14 +1,15 @@
 """A linear layer that reads only the weights of inputs that are not zero."""
 
+import math
 from typing import Any, Final, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["count_nonzero", "sparse_linear"]
+__all__ = ["estimate_nonzeros", "sparse_linear"]
 
-_FEW: Final = 2**13
+_FEW: Final = 2**12
 _SUM: Final = 0
 """What ``mode="sum"`` is to ``torch.embedding_bag``."""
 
@@ -52,12 +53,20 @@ def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tens
     return y.view(*x.shape[:-1], weight.shape[0])
 
 
-def count_nonzero(x: Tensor) -> int:
-    """As ``torch.count_nonzero``, which takes a branch an element; of many that are random, this is ten times as fast."""
+def estimate_nonzeros(x: Tensor) -> int:
+    """How many elements are not zero: exactly of up to 4,096, of more by a sample of as many.
+
+    Counting takes a branch an element, which costs more than it saves when they are many and random. The sample is evenly
+    spaced, with a step that visits all features alike.
+    """
     if x.numel() <= _FEW:
         return int(torch.count_nonzero(x))
-    ones = torch.empty(x.shape, device=x.device)  # their sum is exact up to 2 ** 24
-    return int(torch.ne(x.detach(), 0, out=ones).sum())
+    flat, step = x.detach().reshape(-1), x.numel() // _FEW
+    while math.gcd(step, x.shape[-1]) > 1:
+        step += 1
+    size = x.numel() // step
+    sample = flat.as_strided((size,), (step * flat.stride(0),), flat.storage_offset())
+    return int(torch.count_nonzero(sample)) * x.numel() // size
 
 
 def _sum_bags(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

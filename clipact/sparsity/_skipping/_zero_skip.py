@@ -28,7 +28,7 @@ def zero_skip_(
 ) -> Receipt:
     """Let linear layers behind a sparsifier skip the inputs that are zero, in place, where that is faster.
 
-    At each call on a CPU a layer counts the nonzeros of its input and, if they are few for the size of the batch, runs
+    At each call on a CPU a layer counts the nonzeros of its input (of a sample, if it is large) and, if they are few for the size of the batch, runs
     :func:`sparse_linear` instead of the dense layer. How few is measured on the machine, the first time that a layer's
     shape meets a batch size. Where skipping never wins, the layer does not even count.
 
@@ -41,6 +41,9 @@ def zero_skip_(
     weights are laid out by columns in memory, without a second copy: ``weight.t()`` is contiguous, ``weight`` is not.
     Optimizers, ``load_state_dict``, copies and fault injection work as before; safetensors wants ``restore()`` first, or
     contiguous tensors.
+
+    Weights in other precisions than single are left alone: there torch is slower in this layout, in half precision many
+    times. Convert a model before, or after ``restore()``. :func:`sparse_linear` itself knows all precisions.
 
     Gradients are those of the dense layer. On other devices, under autocast, ``torch.compile``, ``torch.export`` or
     ``torch.func``, and while the weight has another layout or the input another dtype, the layer is dense.
