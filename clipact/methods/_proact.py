@@ -72,7 +72,8 @@ class ProAct(Method):
         guard_margin: Factor on that range.
         seed: Of the order of the batches.
         cache: Bytes for what the model computes before the stage at work, which is the same in every epoch and kept per
-            batch; batches beyond it are computed in full. 0 for none. The thresholds are the same to the last bit.
+            batch; batches beyond it are computed in full. 0 for none. The thresholds are the same to the last bit; hooks
+            of yours inside what is kept do not run again.
         checkpoint: File that is written after every decay, and read when it is there.
 
     Note:
@@ -148,10 +149,9 @@ class ProAct(Method):
         """
         sets = read_sets("ProAct", train, validate)
         with self._stages(model, sets, Scope(where, kinds, progress=False)) as (session, stages):
-            costs = stages.costs()
+            found = stages.estimate(stages.costs())
         session.receipt.restore()
-        most = sum(cost.once + len(self.decays) * cost.decay for cost in costs)
-        return Estimate(len(costs), sum(cost.seconds for cost in costs), most)
+        return found
 
     @contextmanager
     def _stages(

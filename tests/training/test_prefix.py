@@ -194,6 +194,48 @@ def test_a_model_that_cannot_be_run_from_the_middle_runs_in_full(make):
         assert prefix.bytes == 0
 
 
+class Late(nn.Module):
+    """Does something else from its tenth call on."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.relu = nn.Linear(4, 4), nn.Linear(4, 4), nn.ReLU()
+        self.calls, self.odd = 0, False
+
+    def forward(self, x):
+        self.calls += 1
+        one = self.first(x)
+        if self.calls >= 10 and self.odd:
+            return self.relu(SimpleNamespace(tensor=self.second(self.second(one))).tensor)
+        return self.relu(one)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_model_that_changes_its_course_later_runs_in_full_from_then_on(place):
+    torch.manual_seed(0)
+    model = Late()
+    model.relu = ca.nn.HyReLU(1.0)
+    batch = torch.randn(4, 4)
+    with frozen(model), prefix_of(model, [model.relu.threshold], ROOM) as prefix:
+        memory = Memory(prefix)
+        memory.run(0, batch)
+        assert prefix.reason is None
+        model.calls, model.odd = 10, True
+        assert torch.equal(memory.run(place, batch), model(batch))
+        assert memory._tapes[place] is None
+
+
+def test_replicas_are_left_alone():
+    model, _ = protected(sequential)
+    parallel = nn.DataParallel(model)
+    threshold = list(ca.thresholds(model).values())[-1]
+    batch = torch.randn(4, 3, 8, 8)
+    with frozen(parallel), prefix_of(parallel, [threshold], ROOM) as prefix:
+        assert "forward" not in model.__dict__
+        assert torch.equal(Memory(prefix).run(0, batch), parallel(batch))
+        assert prefix.reason
+
+
 def test_the_model_is_as_it_was_also_after_an_exception():
     model, receipt = protected(resnet)
     before = [dict(module.__dict__) for module in model.modules()]

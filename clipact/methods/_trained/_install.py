@@ -59,7 +59,7 @@ def install(model: nn.Module, sets: Sets, scope: Scope, layout: Layout) -> Recei
     if not rectified:
         raise SelectionError(
             f"{type(model).__name__} has no ReLU among the {len(profile)} sites asked for, and only thresholds of ReLUs are"
-            " trained; use ca.methods.ClipToZero for other activations"
+            " trained: restore an earlier protection first, or use ca.methods.ClipToZero for other activations"
         )
     ranges = {
         name: _range(site, layout.last if name == rectified[-1] else layout.granularity)

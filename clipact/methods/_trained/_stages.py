@@ -1,5 +1,6 @@
 """Stage after stage, decay after decay."""
 
+import logging
 from collections.abc import Sequence
 from typing import final
 
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from clipact._progress import Progress
 from clipact.errors import TrainingError
+from clipact.methods._estimate import Estimate
 from clipact.methods._history import History
 from clipact.methods._trained._cost import Cost, measure
 from clipact.methods._trained._ladder import Bar, Rung, put, try_decay
@@ -21,6 +23,8 @@ from clipact.training._objective import mean_square
 from clipact.training._prefix import Memory, prefix_of
 
 __all__ = ["Stages"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @final
@@ -55,6 +59,8 @@ class Stages:
             TrainingError: The loss is NaN or infinite in a stage.
         """
         costs = self.costs() if show else [Cost.even(stage) for stage in self.stages]
+        if show:
+            _LOGGER.info("ProAct: %s", self.estimate(costs))
         shares = Share.of([cost.seconds for cost in costs])
         done = sum(shares[: ledger.stage])
         with Progress("ProAct", sum(shares), show, done) as progress:
@@ -76,6 +82,11 @@ class Stages:
             )
             for stage in self.stages
         ]
+
+    def estimate(self, costs: Sequence[Cost]) -> Estimate:
+        """What all stages will take."""
+        most = sum(cost.once + len(self._rules.decays) * cost.decay for cost in costs)
+        return Estimate(len(costs), sum(cost.seconds for cost in costs), most)
 
     def _stage(self, stage: Stage, ledger: Ledger, share: Share) -> None:
         session = self._session

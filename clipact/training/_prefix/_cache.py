@@ -60,7 +60,10 @@ class Prefix:
         if self.reason is not None or self.bytes >= self._budget:
             return self.full(inputs), None
         recorder = Recorder(self._sites, self._volatile)
-        output = self._switch.through(recorder, lambda: self.full(inputs))
+        try:
+            output = self._switch.through(recorder, lambda: self.full(inputs))
+        except UnfitError:
+            return self.full(inputs), None
         tape = recorder.tape
         if tape.shape != self._shape or recorder.overwritten() & self._used:
             return output, None
@@ -146,9 +149,12 @@ class Memory:
             output, self._tapes[place] = self._prefix.record(inputs)
             return output
         tape = self._tapes[place]
-        if tape is None:
-            return self._prefix.full(inputs)
-        return self._prefix.play(tape, inputs)
+        if tape is not None:
+            try:
+                return self._prefix.play(tape, inputs)
+            except UnfitError:
+                self._tapes[place] = None
+        return self._prefix.full(inputs)
 
 
 @contextmanager
@@ -163,6 +169,9 @@ def prefix_of(
         budget: Bytes that may be kept.
     """
     switch = Switch()
+    if any(isinstance(module, nn.DataParallel) for module in model.modules()):
+        yield Prefix(model, thresholds, 0, switch)  # replicas would share the stand-ins
+        return
     with interposed(model, switch):
         yield Prefix(model, thresholds, budget, switch)
 

@@ -56,15 +56,18 @@ class Tape:
     Attributes:
         outcomes: Of the outermost calls that ended before.
         spine: The calls that were at work when it was reached, and its own.
+        modules: Of all these calls the module, by ``id``.
     """
 
     outcomes: dict[Key, Outcome] = field(default_factory=dict[Key, Outcome])
     spine: tuple[Key, ...] = ()
+    modules: dict[Key, int] = field(default_factory=dict[Key, int])
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """Which calls were made; the same for most batches."""
-        return self.spine, tuple((key, len(each.leaves)) for key, each in self.outcomes.items())
+        leaves = tuple((key, len(each.leaves)) for key, each in self.outcomes.items())
+        return self.spine, leaves, tuple(self.modules[key] for key in (*self.spine, *self.outcomes))
 
     def tensors(self) -> dict[Leaf, Tensor]:
         """Everything that was returned."""
