@@ -83,8 +83,8 @@ def digits(validation=200) -> Data:
 
 
 def first(part: Part, n: int) -> Part:
-    """The first ``n`` images and labels."""
-    return part[0][:n], part[1][:n]
+    """The first ``n`` images and labels, in memory of their own."""
+    return part[0][:n].clone(), part[1][:n].clone()
 
 
 def batches(part: Part, size: int) -> list[Part]:

@@ -78,7 +78,7 @@ class Protected:
         model: The network, in eval mode.
         clean: Accuracy on all test images without faults.
         thresholds: How many numbers are stored for its thresholds.
-        seconds: Wall time to set them.
+        seconds: Processor time to set them.
     """
 
     model: nn.Module
@@ -99,7 +99,13 @@ class Bench:
 
     @classmethod
     def of(cls, net: str, scale: Scale) -> "Bench":
-        model, data = trained(net, scale.seed)
+        """The trained network and as much of its data as is used, kept together so that the next start is quick."""
+        path = scale.folder / net / f"subject-{scale.train}-{scale.validate}.pt"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            model, data = trained(net, scale.seed)
+            torch.save((model, data.smaller(train=scale.train, validate=scale.validate)), path)
+        model, data = torch.load(path, weights_only=False)  # a file of our own
         model.to(scale.device, memory_format=torch.channels_last)  # a third faster on a processor
         return cls(net, model, data, scale)
 
@@ -109,18 +115,22 @@ class Bench:
             path = self.scale.folder / self.net / f"{key}.pt"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                torch.save(self._protect(way), path)
+                torch.save(self._protect(way, path), path)
             self.protections[key] = torch.load(path, weights_only=False)  # a file of our own
         return self.protections[key]
 
-    def _protect(self, way: Way) -> Protected:
-        model, data, scale = copy.deepcopy(self.model), self.data, self.scale
-        small = data.smaller(train=scale.train, validate=scale.validate)
-        start = time.perf_counter()
-        if way.method is not None:
-            train, validate = (batches(part, 250) for part in (small.train, small.validate))
-            ca.protect(model, way.method, train, validate, kinds=way.kinds, progress=False)
-        seconds = time.perf_counter() - start if way.method else 0.0
+    def _protect(self, way: Way, path: Path) -> Protected:
+        model, data = copy.deepcopy(self.model), self.data
+        if way.method is None:
+            return Protected(model, accuracy(model, data.test), 0, 0.0)
+        method, spent = _resumable(way.method, path), path.with_suffix(".seconds")
+        before, start = float(spent.read_text()) if spent.exists() else 0.0, time.process_time()
+        train, validate = (batches(part, 250) for part in (data.train, data.validate))
+        try:
+            ca.protect(model, method, train, validate, kinds=way.kinds, progress=False)
+        finally:  # also when interrupted: the next run goes on
+            seconds = before + time.process_time() - start
+            spent.write_text(str(seconds))
         count = sum(threshold.numel() for threshold in ca.thresholds(model).values())
         return Protected(model, accuracy(model, data.test), count, seconds)
 
@@ -151,7 +161,8 @@ class Bench:
             minimum=fewest // 2,
             every=fewest // 2,  # two looks in a row must agree, so the second is at ``fewest``
         )
-        return campaign.run(store=store, stop=enough, seconds=seconds, progress=False)
+        few = rate < 3e-6  # with many faults in every layer there is nothing to replay
+        return campaign.run(store=store, stop=enough, seconds=seconds, replay=few, progress=False)
 
 
 @dataclass(frozen=True)
@@ -170,3 +181,10 @@ class Setting:
 
     def __str__(self) -> str:
         return self.name + ("-thresholds" if self.thresholds else "")
+
+
+def _resumable(method: ca.methods.Method, path: Path) -> ca.methods.Method:
+    """The method, with a file to go on from if it can."""
+    if not isinstance(method, ca.methods.FitAct | ca.methods.ProAct):
+        return method
+    return dataclasses.replace(method, checkpoint=path.with_suffix(".checkpoint"))

@@ -43,7 +43,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 def methods_table(bench: Bench, ways: Mapping[str, Way]) -> str:
     """What each costs without faults."""
     memory = sum(parameter.numel() for parameter in bench.model.parameters())
-    header = ["method", "clean accuracy, all test images", "thresholds", "more memory", "seconds to set them"]  # fmt: skip
+    header = ["method", "clean accuracy, all test images", "thresholds", "more memory", "processor seconds to set them"]  # fmt: skip
     rows: list[list[str]] = []
     for key, way in ways.items():
         if key in bench.protections:

@@ -9,9 +9,9 @@ it was. The tables are written from what there is. How long it takes is written 
 """
 
 import argparse
-import dataclasses
 import itertools
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,7 +23,17 @@ from torch import nn
 
 import clipact as ca
 from clipact import faults
-from clipact.methods import ClipToZero, FitAct, FTClipAct, ProAct, Ranger
+from clipact.methods import (
+    BudgetedPercentile,
+    ClipToMean,
+    ClipToZero,
+    FitAct,
+    FTClipAct,
+    ProAct,
+    Ranger,
+    RelativeSlope,
+)
+from clipact.training import Descent
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide"
 LAYERS = (*ca.ACTIVATIONS, nn.Linear, nn.Conv2d)
@@ -31,23 +41,27 @@ RATES = [1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4]
 INT8_RATES = [1e-6, 1e-5, 1e-4, 1e-3]  # where they matter
 FORMATS = {"q15.16": faults.FixedPoint(32, 16), "fp32": faults.Native(), "int8": faults.Int8()}
 FIT_ACT_EPOCHS = 20  # the paper has 100
+SHORT = Descent(rate=1e-2, epochs=10, warmup=5)
 PICTURE = ("vgg", "q15.16")
 BASELINES = {"vit": "zero"}
 
+GUARDED = {"granularity": "channel", "output_guard": True}
 WAYS = {
     "none": Way("none", None),
     "ranger": Way("Ranger", Ranger()),
-    "zero": Way("ClipToZero, layer", ClipToZero()),
-    "zero-channel": Way("ClipToZero, channel", ClipToZero(granularity="channel")),
-    "zero-guard": Way("ClipToZero, layer, output guard", ClipToZero(output_guard=True)),
-    "zero-channel-guard": Way(
-        "ClipToZero, channel, output guard", ClipToZero(granularity="channel", output_guard=True)
-    ),
+    "zero": Way("ClipToZero", ClipToZero()),
     "ftclipact": Way("FTClipAct", FTClipAct()),
-    "fitact": Way(
-        "FitAct", FitAct(descent=dataclasses.replace(FitAct().descent, epochs=FIT_ACT_EPOCHS))
-    ),
+    "fitact": Way("FitAct", FitAct(descent=replace(FitAct().descent, epochs=FIT_ACT_EPOCHS))),
     "proact": Way("ProAct", ProAct()),
+    "zero-guard": Way("ClipToZero, output guard", ClipToZero(output_guard=True)),
+    "zero-channel": Way("ClipToZero, channel", ClipToZero(granularity="channel")),
+    "zero-channel-guard": Way("ClipToZero, channel, output guard", ClipToZero(**GUARDED)),
+    "budget": Way("BudgetedPercentile, channel, output guard", BudgetedPercentile(**GUARDED)),
+    "proact-channel": Way(
+        "ProAct, channel, relative slope, output guard",
+        ProAct(slope=RelativeSlope(), vector=SHORT, **GUARDED),
+    ),
+    "mean": Way("ClipToMean, channel, output guard", ClipToMean(**GUARDED)),
 }
 TRANSFORMER_WAYS = {
     "none": WAYS["none"],
@@ -56,6 +70,7 @@ TRANSFORMER_WAYS = {
     "ranger-layers": Way("Ranger, GELU and every layer", Ranger(), LAYERS),
     "zero-layers": Way("ClipToZero, GELU and every layer", ClipToZero(), LAYERS),
     "zero-layers-guard": Way("the same, output guard", ClipToZero(output_guard=True), LAYERS),
+    "mean-layers": Way("ClipToMean, every layer, output guard", ClipToMean(**GUARDED), LAYERS),
 }
 
 
