@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from clipact.methods import protect
     from clipact.surgery import (
         ACTIVATIONS,
+        LAYERS,
         Receipt,
         Site,
         Sites,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTIVATIONS",
+    "LAYERS",
     "Granularity",
     "OnOutOfRange",
     "Profile",

@@ -14,6 +14,7 @@ from clipact.calibration._site_profile import SiteProfile
 from clipact.calibration._sketch import QuantileSketch
 from clipact.errors import CalibrationError, SelectionError
 from clipact.surgery import ACTIVATIONS, evaluating, find_sites, watch
+from clipact.surgery._outputs import first_tensor
 from clipact.where import Where, select
 
 
@@ -102,7 +103,8 @@ class _Observer:
             found = self._profile(name, output)
             self.profiles[name] = self.profiles[name] | found if name in self.profiles else found
 
-    def see_output(self, _model: nn.Module, _args: Any, output: Any) -> None:
+    def see_output(self, _model: nn.Module, _args: Any, given: Any) -> None:
+        output = _logits(given)
         if (
             isinstance(output, Tensor)
             and output.is_floating_point()
@@ -154,6 +156,14 @@ class _Observer:
         sketch = QuantileSketch.empty(rows.shape[0], output.device)
         sketch.add(rows)
         return sketch
+
+
+def _logits(output: Any) -> Any:
+    """The output itself, or the logits of a Hugging Face model where a guard of the output would guard them."""
+    if not isinstance(output, Mapping):
+        return output
+    named: Any = output.get("logits")
+    return named if named is first_tensor(output) else None
 
 
 def _length(batches: Batches) -> int | None:

@@ -14,7 +14,7 @@ class Profile(Mapping[str, SiteProfile]):
 
     Args:
         sites: Profile of each site.
-        output: Profile of the model's output where that is one tensor.
+        output: Profile of the model's output where that is one tensor, or holds logits first.
     """
 
     def __init__(self, sites: Mapping[str, SiteProfile], output: SiteProfile | None = None) -> None:

@@ -44,7 +44,7 @@ class FaultTuned(Method):
     Attributes:
         budget: Clean accuracy that may be lost on ``validate``, all in all: 0.005 is half a point.
         rates: Bit error rates to tune for, each of equal weight. None finds the rate at which the untuned protection
-            loses ``lost``, and takes it and its double.
+            loses ``lost``.
         lost: Of accuracy.
         trials: Draws at each rate.
         samples: Held-out samples, the first of ``validate``, on which a draw is measured; None for all.
@@ -70,7 +70,7 @@ class FaultTuned(Method):
     budget: float = 0.005
     rates: tuple[float, ...] | None = None
     lost: float = 0.2
-    trials: int = 10
+    trials: int = 16
     samples: int | None = 500
     passes: int = 1
     target: Target = Weights() | Biases()
@@ -121,8 +121,7 @@ class FaultTuned(Method):
         part = accuracy.on_first(self.samples)
         rates = self.rates
         if rates is None:
-            rate = harmful_rate(model, part, self._plan((1.0,)), self.lost)
-            rates = (rate, min(2.0 * rate, 1.0))
+            rates = (harmful_rate(model, part, self._plan((1.0,)), self.lost),)
         most = 2 * len(_SCALES) + self.passes * len(sites) * 4
         with Progress("fault-tuned", most, show) as progress:
             faulty = FaultyAccuracy(model, part, self._plan(rates), lambda: None)

@@ -8,7 +8,7 @@ from clipact.surgery._find import find_sites, watch
 from clipact.surgery._guard import refuse_unfit
 from clipact.surgery._intercept import Execution, intercept
 from clipact.surgery._journal import Journal
-from clipact.surgery._kinds import ACTIVATIONS, BOUNDED
+from clipact.surgery._kinds import ACTIVATIONS, BOUNDED, LAYERS
 from clipact.surgery._operations_count import COUNTED, dense_operations, effective_operations
 from clipact.surgery._output_guard import attach_output, guard_output
 from clipact.surgery._receipt import Receipt
@@ -21,6 +21,7 @@ __all__ = [
     "ACTIVATIONS",
     "BOUNDED",
     "COUNTED",
+    "LAYERS",
     "Example",
     "Execution",
     "Journal",

@@ -7,7 +7,7 @@ from torch import nn
 from clipact.errors import SurgeryError
 from clipact.nn import Activation
 
-__all__ = ["ACTIVATIONS", "BOUNDED", "as_kinds", "is_replaceable"]
+__all__ = ["ACTIVATIONS", "BOUNDED", "LAYERS", "as_kinds", "is_replaceable"]
 
 ACTIVATIONS: Final[tuple[type[nn.Module], ...]] = (
     nn.ReLU,
@@ -29,6 +29,27 @@ ACTIVATIONS: Final[tuple[type[nn.Module], ...]] = (
 """The kinds of :func:`find_sites` unless told otherwise: what is unbounded above, its capped kin, and our own.
 
 Sigmoid, Tanh, Softmax and Hardsigmoid are bounded and left out; pass them in ``kinds`` when they are meant.
+"""
+
+LAYERS: Final[tuple[type[nn.Module], ...]] = (
+    *ACTIVATIONS,
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+    nn.Embedding,
+    nn.MultiheadAttention,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
+"""Activations, and layers whose outputs are ranges worth restricting where no activation is behind them, as in a transformer.
+
+What runs inside a fused ``nn.MultiheadAttention`` (the projections of queries, keys and values, the softmax) is no call of
+a module, and is restricted where it leaves: at the attention's output. Softmax outputs are bounded already; give
+``nn.Softmax`` too where they are meant.
 """
 
 BOUNDED: Final[tuple[type[nn.Module], ...]] = (

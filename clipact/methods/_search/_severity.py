@@ -10,11 +10,12 @@ from clipact.methods._search._accuracy import Accuracy
 from clipact.methods._search._trials import Cell, FaultPlan, FaultyAccuracy
 
 _FIRST = 4.0  # expected flips a draw where the search begins
+_STEP = 1.5
 _HIGHEST = 0.1
 
 
 def harmful_rate(model: nn.Module, accuracy: Accuracy, plan: FaultPlan, lost: float) -> float:
-    """The first rate, of those that double, at which the mean accuracy is ``lost`` below that without faults.
+    """The first rate, of those that grow by half, at which the mean accuracy is ``lost`` below that without faults.
 
     Raises:
         FaultError: None up to 0.1 is.
@@ -27,7 +28,7 @@ def harmful_rate(model: nn.Module, accuracy: Accuracy, plan: FaultPlan, lost: fl
         right = sum(faulty.correct(Cell(rate, trial)) for trial in range(plan.trials))
         if right / (plan.trials * accuracy.samples) <= clean - lost:
             return float(f"{rate:.2g}")
-        rate *= 2.0
+        rate *= _STEP
     raise FaultError(
         f"no bit error rate up to {_HIGHEST} loses {lost} of accuracy, so there is nothing to tune ranges by; give rates="
     )
