@@ -51,7 +51,7 @@ def test_the_loss_is_what_the_paper_writes_down(model, data):
 
 def test_it_goes_on_from_any_epoch_with_the_same_bits(model, data):
     threshold, descent = model[1].threshold, Descent(0.05, epochs=5, warmup=1, decay=0.1)
-    start = threshold.detach().clone()
+    start, learnt = threshold.detach().clone(), lesson(model, data)
     states = []
 
     def note(epoch):
@@ -59,12 +59,12 @@ def test_it_goes_on_from_any_epoch_with_the_same_bits(model, data):
         return False
 
     with frozen(model):
-        fit(lesson(model, data), [threshold], descent, note)
+        fit(learnt, [threshold], descent, note)
         end = threshold.detach().clone()
         assert not torch.equal(end, start)
         for state in states:
             threshold.data.copy_(state["value"])
-            fit(lesson(model, data), [threshold], descent, lambda _: False, state)
+            fit(learnt, [threshold], descent, lambda _: False, state)
             assert torch.equal(threshold, end)
 
 
