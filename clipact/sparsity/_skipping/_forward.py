@@ -72,7 +72,9 @@ def _can_skip(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
         and (bias is None or type(bias) in _PLAIN)
         and x.is_cpu
         and weight.is_cpu
+        and x.layout is torch.strided
         and x.dtype == weight.dtype
+        and x.numel() > 0
         and x.dim() > 0
         and x.shape[-1] == weight.shape[1]
         and is_by_columns(weight)
