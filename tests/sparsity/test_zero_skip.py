@@ -391,6 +391,7 @@ def test_a_weight_that_was_laid_out_anew_is_dense():
     assert asked.asked == [(2, (3, 9))]
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")
 def test_a_sparse_input_is_dense_work():
     model, x = nn.Sequential(nn.ReLU(), nn.Linear(4, 2)), torch.eye(4)
     asked = Always()
