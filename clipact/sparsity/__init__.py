@@ -1,5 +1,6 @@
 """Sparse activations that train deep: initialisation at the edge of chaos, meters, and layers that skip zeros."""
 
+from clipact.sparsity._calibrate_tau import Budget, calibrate_tau
 from clipact.sparsity._check import check_
 from clipact.sparsity._controller import SparsityController, hold_sparsity
 from clipact.sparsity._depth_check import CheckedSite, DepthCheck
@@ -15,10 +16,13 @@ from clipact.sparsity._skipping._break_even import BreakEven, MeasuredBreakEven
 from clipact.sparsity._skipping._sparse_linear import sparse_linear
 from clipact.sparsity._skipping._zero_skip import zero_skip_
 from clipact.sparsity._sparsity_table import SiteSparsity, SparsityTable
+from clipact.sparsity._tau_receipt import CalibratedTau, TauReceipt
 from clipact.sparsity._weights import DeltaOrthogonal, Gaussian, Orthogonal
 
 __all__ = [
     "BreakEven",
+    "Budget",
+    "CalibratedTau",
     "CheckedSite",
     "DeltaOrthogonal",
     "DepthCheck",
@@ -34,6 +38,8 @@ __all__ = [
     "SparsityController",
     "SparsityMeter",
     "SparsityTable",
+    "TauReceipt",
+    "calibrate_tau",
     "check_",
     "correlation_map",
     "edge_of_chaos",

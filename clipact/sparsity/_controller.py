@@ -20,7 +20,7 @@ def hold_sparsity(
     sparsity: float | Callable[[int], float],
     *,
     where: Where | None = None,
-    rate: float = 0.1,
+    rate: float = 0.5,
 ) -> "SparsityController":
     r"""Move the thresholds ``tau`` of a model while it trains, so that its activations keep a wanted sparsity.
 
@@ -32,8 +32,9 @@ def hold_sparsity(
     where :math:`\hat s` is the share of exact zeros in the step's batch and :math:`r` a running standard deviation of the
     input: the distance that brings a share ``rate`` of the missing sparsity if the input is normal (:math:`g` is its
     density; :math:`K = 1`; for CST and SoftThreshold :math:`K = 2` and :math:`z = \Phi^{-1}((1 + s)/2)`). If it is not
-    normal the speed differs, not the sparsity that is reached. A ``tau`` by channel holds the sparsity of each channel.
-    Only batches in training mode count.
+    normal the pace differs, not the sparsity that is reached. The sum of past errors, times ``rate``²/16, is added as a
+    speed, so that a steady drift leaves no error. A ``tau`` by channel holds the sparsity of each channel. Only batches in
+    training mode count.
 
     Args:
         model: With activations CReLU, CST, ShiftedReLU or SoftThreshold.
@@ -91,7 +92,7 @@ class SparsityController:
         sparsity: float | Callable[[int], float],
         *,
         where: Where | None = None,
-        rate: float = 0.1,
+        rate: float = 0.5,
     ) -> None:
         if not 0.0 < rate <= 1.0:
             raise SparsityError(f"rate={rate} asked for; it must be above 0 and at most 1")

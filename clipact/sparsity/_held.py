@@ -15,7 +15,9 @@ __all__ = ["Held"]
 
 _SAMPLE = 1 << 16  # values that are enough to tell a standard deviation
 _SLOW = 0.05  # share of the newest value in running estimates
-_STATE: Final = ("zeros", "values", "deviation", "share")
+_SMALL = 0.02  # errors that say something of the drift; larger ones are those of a beginning
+_MANY = 20  # values that should not be zero; where all are, it is no chance
+_STATE: Final = ("zeros", "values", "deviation", "share", "speed")
 
 
 @final
@@ -30,6 +32,7 @@ class Held:
         values: Outputs since the last step, a number for each element of ``tau``.
         deviation: Running standard deviation of the input, of the shape of ``tau``; NaN before the first batch.
         share: Running share of zeros, likewise.
+        speed: By how much ``tau`` moves in a step when its sparsity is right, likewise.
     """
 
     name: str
@@ -38,13 +41,14 @@ class Held:
     values: int
     deviation: Tensor
     share: Tensor
+    speed: Tensor
 
     @classmethod
     def of(cls, name: str, module: Thresholded) -> "Held":
         """Nothing is known of it yet."""
         unknown = torch.full_like(module.tau.detach(), torch.nan, dtype=torch.float32)
         none = torch.zeros_like(unknown, dtype=torch.int64)
-        return cls(name, module, none, 0, unknown, unknown.clone())
+        return cls(name, module, none, 0, unknown, unknown.clone(), torch.zeros_like(unknown))
 
     def see(self, _module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """Forward hook: count, in training mode."""
@@ -66,11 +70,19 @@ class Held:
         self.share = _towards(self.share, share)
         sides, most = sides_of(self.module), self.deviation
         z = quantile(target if sides == 1 else (1.0 + target) / 2.0)
-        gain = rate / (sides * density(z))
-        change = (self.deviation * (gain * (target - share))).clamp(-most, most)
-        change = torch.where(change.isfinite(), change, torch.zeros_like(change))
+        unit = self.deviation / (sides * density(z))
+        error = target - share
+        tau = self.module.tau.detach().to(unit.dtype)
+        change = (rate * unit * error).clamp(-most, most)
+        dead = (share >= 1.0) & (values * (1.0 - target) >= _MANY)
+        change = torch.where(dead, torch.minimum(change, -rate * tau), change)
+        speed = self.speed + rate * rate / 16.0 * unit * error.clamp(-_SMALL, _SMALL)
+        known = change.isfinite() & speed.isfinite()
+        self.speed = torch.where(known, speed, self.speed)
+        moved = torch.where(known, tau + change + self.speed, tau)
+        self.speed = torch.where(moved < 0.0, self.speed.clamp_min(0.0), self.speed)
         with torch.no_grad():
-            self.module.tau.copy_((self.module.tau + change).clamp_min(0.0))
+            self.module.tau.copy_(moved.clamp_min(0.0))
         self.zeros, self.values = torch.zeros_like(self.zeros), 0
 
     def state(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from clipact.surgery import Example, run_once
 __all__ = ["init_"]
 
 _FAR = 2.0  # times q*, above or below
+_STREAM = 0x5EED_0F_ED6E
 
 
 def init_(
@@ -82,12 +83,12 @@ def init_(
         layer    kind  fan-in  sigma_w  sigma_b     scale  input's mean square  factor
         ------------------------------------------------------------------------------
         0      Linear      64   1.2924   0.7632  measured                 0.25  ...
-        2      Linear     256   2.6753   0.7632     point              0.04...  ...
+        2      Linear     256   2.6753   0.7632     point              0.0...  ...
     """
     kind = kind_of(point)
     network = read_network(net, example, kinds=() if kind is None else (kind,))
     plan = make_plan(network, point)
-    generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
+    generator = seed if isinstance(seed, torch.Generator) else _generator(seed)
     work = Work(point, weights or Gaussian(), generator, exact=exact)
     with _as_before_on_error(plan), ExitStack() as hooks:
         for planned in plan:
@@ -98,6 +99,11 @@ def init_(
         run_once(net, example)
     _warn(network, work)
     return Initialisation(tuple(work.done.values()), point, exact=exact)
+
+
+def _generator(seed: int) -> torch.Generator:
+    """Not the stream of ``torch.manual_seed(seed)``, from which the example may be drawn: it would equal the weights."""
+    return torch.Generator().manual_seed(_STREAM + seed)
 
 
 @contextmanager
