@@ -4,11 +4,14 @@ from clipact.spiking import blocks
 from clipact.spiking._conversion import RECTIFIERS, to_spiking_
 from clipact.spiking._costs import FP16, FP32, INT8, EnergyCosts
 from clipact.spiking._energy import EnergyReport, LayerEnergy, energy_report
+from clipact.spiking._fold import fold
+from clipact.spiking._nir import from_nir, to_nir
 from clipact.spiking._param_groups import param_groups
 from clipact.spiking._regularizer import HoyerRegularizer
 from clipact.spiking._spike_meter import SpikeMeter
 from clipact.spiking._spike_table import LayerSpikes, SpikeTable
 from clipact.spiking._statistics import calibrate_statistics_
+from clipact.spiking._to_leaky import to_leaky
 
 __all__ = [
     "FP16",
@@ -25,6 +28,10 @@ __all__ = [
     "blocks",
     "calibrate_statistics_",
     "energy_report",
+    "fold",
+    "from_nir",
     "param_groups",
+    "to_leaky",
+    "to_nir",
     "to_spiking_",
 ]

@@ -1,0 +1,209 @@
+"""Folded, as a snntorch network, through NIR and ONNX: the spikes stay the same."""
+
+import pytest
+import snntorch
+import torch
+from torch import nn
+
+from clipact.errors import SpikingError
+from clipact.nn import HoyerSpike
+from clipact.spiking import blocks, calibrate_statistics_, fold, from_nir, to_leaky, to_nir
+
+nir = pytest.importorskip("nir")
+
+
+def conv(inputs, outputs, *, early=False, late=False, **options):
+    return [
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        *([nn.MaxPool2d(2)] if early else []),
+        nn.BatchNorm2d(outputs),
+        HoyerSpike(v_threshold=0.8, **options),
+        *([nn.MaxPool2d(2)] if late else []),
+    ]
+
+
+def network(channels=None, **options):
+    """Every order of layers that there is, with statistics and scales that are not the initial ones."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *conv(1, 8, num_features=8 if channels else None, **options),
+        *conv(8, 8, early=True, num_features=8 if channels else None, **options),
+        *conv(8, 8, late=True, **options),
+        nn.Dropout(0.2),
+        blocks.Residual(8, 12, stride=2, spike=lambda c: HoyerSpike(v_threshold=0.7, **options)),
+        blocks.Residual(12, 12, spike=lambda c: HoyerSpike(v_threshold=0.7, **options)),
+        HoyerSpike(v_threshold=0.6, **options),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(12, 16),
+        nn.BatchNorm1d(16),
+        HoyerSpike(**options),
+        nn.Linear(16, 3),
+    )
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
+            nn.init.uniform_(layer.weight, 0.5, 2.0)
+            nn.init.normal_(layer.bias, std=0.3)
+    calibrate_statistics_(model, torch.randn(64, 1, 16, 16))
+    return model.eval()
+
+
+X = torch.randn(32, 1, 16, 16, generator=torch.Generator().manual_seed(7))
+
+
+def spikes(model, kinds, x=X):
+    sent = []
+    handles = [
+        m.register_forward_hook(lambda m, a, y: sent.append(y))
+        for m in model.modules()
+        if isinstance(m, kinds)
+    ]
+    with torch.no_grad():
+        model(x)
+    for handle in handles:
+        handle.remove()
+    return sent
+
+
+@pytest.mark.parametrize("channels", [False, True])
+def test_a_folded_network_gives_the_same(channels):
+    model = network(channels)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    folded = fold(model)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert not any(isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d) for m in folded.modules())
+    thresholds = [m.effective_threshold for m in folded.modules() if isinstance(m, HoyerSpike)]
+    assert sum(bool((t == 1).all()) for t in thresholds) == 4  # those behind a sum keep theirs
+    assert not any(p.requires_grad for p in folded.parameters())
+    ours, theirs = spikes(model, HoyerSpike), spikes(folded, HoyerSpike)
+    assert all(0 < a.mean() < 1 for a in ours)
+    assert sum((a != b).sum() for a, b in zip(ours, theirs, strict=True)) <= 2
+    assert torch.allclose(folded(X), model(X), atol=1e-4)
+
+
+def test_several_levels_keep_their_thresholds():
+    model = network(levels=4)
+    folded = fold(model)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
+    assert [m.levels for m in folded.modules() if isinstance(m, HoyerSpike)] == [4] * 7
+    assert torch.allclose(folded(X), model(X), atol=1e-3)
+
+
+def test_a_negative_scale_behind_a_max_pool():
+    model = network()
+    with torch.no_grad():
+        model[5].weight[3] = -1.0
+    with pytest.raises(
+        SpikingError, match=r"'5' has a negative scale in channels \[3\] behind the max-pool '4'"
+    ):
+        fold(model)
+    with torch.no_grad():
+        model[5].weight[3] = 1.0
+        model[1].weight[2] = -1.0  # no pool in between
+    assert torch.allclose(fold(model)(X), model(X), atol=1e-4)
+
+
+def test_what_cannot_be_folded_is_named():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.spike = nn.Linear(4, 4), HoyerSpike()
+
+        def forward(self, x):
+            return self.linear(self.spike(self.linear(x)))
+
+    with pytest.raises(SpikingError, match="fold\\(\\) of Twice: linear is called several times"):
+        fold(Twice())
+
+    class Deciding(nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(SpikingError, match="cannot be traced"):
+        fold(Deciding())
+
+
+def test_tied_weights_are_not_folded_twice():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(4, 4, bias=False), nn.BatchNorm1d(4), HoyerSpike(), nn.Linear(4, 4, bias=False)
+    ).eval()
+    model[3].weight = model[0].weight
+    model[1].running_var.fill_(4.0)
+    x = torch.randn(16, 4)
+    assert torch.allclose(fold(model)(x), model(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [False, True])
+def test_a_network_of_leaky_neurons_sends_the_same_spikes(channels):
+    model = network(channels)
+    leaky = to_leaky(model, example=X[:2])
+    assert not any(isinstance(m, HoyerSpike) for m in leaky.modules())
+    ours, theirs = spikes(model, HoyerSpike), spikes(leaky, snntorch.Leaky)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    again = spikes(to_leaky(fold(model)), snntorch.Leaky)
+    assert sum((a != b).sum() for a, b in zip(ours, again, strict=True)) <= 2
+
+
+def test_at_the_threshold_both_spike():
+    spike = nn.Sequential(HoyerSpike(v_threshold=0.3)).eval()
+    x = spike[0].effective_threshold.reshape(1, 1)
+    assert to_leaky(spike)(x).item() == spike(x).item() == 1
+
+
+def test_no_leaky_network_without_single_spikes():
+    with pytest.raises(SpikingError, match="no HoyerSpike"):
+        to_leaky(nn.Sequential(nn.ReLU()))
+    with pytest.raises(SpikingError, match=r"0 \(levels=4\) gives several levels"):
+        to_leaky(nn.Sequential(HoyerSpike(levels=4)))
+    with pytest.raises(SpikingError, match="'0' has a threshold for each channel; give example="):
+        to_leaky(nn.Sequential(HoyerSpike(3)))
+
+
+@pytest.mark.parametrize("channels", [False, True])
+def test_through_nir_and_back(channels, tmp_path):
+    model = network(channels)
+    graph = to_nir(model, X[:2])
+    assert not any("BatchNorm" in type(node).__name__ for node in graph.nodes.values())
+    nir.write(tmp_path / "net.nir", graph)
+    back = from_nir(nir.read(tmp_path / "net.nir"))
+    with torch.no_grad():
+        assert torch.allclose(back(X), model(X), atol=1e-4)
+    ours = fold(model)
+    with torch.no_grad():
+        assert torch.allclose(back(X), ours(X), atol=1e-5)
+
+
+def test_nir_graphs_of_one_dimension(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv1d(2, 4, 3, stride=2, padding=1, groups=2), nn.BatchNorm1d(4), HoyerSpike(), nn.Flatten(), nn.Linear(16, 2, bias=False)
+    ).eval()  # fmt: skip
+    x = torch.randn(5, 2, 8)
+    nir.write(tmp_path / "net.nir", to_nir(model, x))
+    assert torch.allclose(from_nir(nir.read(tmp_path / "net.nir"))(x), model(x), atol=1e-5)
+
+
+def test_what_nir_has_no_node_for():
+    with pytest.raises(SpikingError, match=r"no node for '1' \(GELU\)"):
+        to_nir(nn.Sequential(nn.Linear(2, 2), nn.GELU()), torch.randn(1, 2))
+    with pytest.raises(SpikingError, match=r"\(HoyerSpike\(levels=2\)\)"):
+        to_nir(nn.Sequential(nn.Linear(2, 2), HoyerSpike(levels=2)), torch.randn(1, 2))
+    with pytest.raises(SpikingError, match="MaxPool2d of values that are no spikes"):
+        to_nir(nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(2)), torch.randn(1, 1, 8, 8))
+    import numpy as np
+
+    one = np.ones(2, np.float32)
+    lif = nir.NIRGraph.from_list(nir.LIF(tau=one, r=one, v_leak=one, v_threshold=one))
+    with pytest.raises(SpikingError, match="is a LIF, which is no layer of one time step"):
+        from_nir(lif)
+
+
+def test_onnx_has_the_hard_form(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    folded = fold(network())
+    path = tmp_path / "net.onnx"
+    torch.onnx.export(folded, (X,), path, dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(path)
+    (found,) = session.run(None, {session.get_inputs()[0].name: X.numpy()})
+    assert torch.allclose(torch.from_numpy(found), folded(X), atol=1e-4)
