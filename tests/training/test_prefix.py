@@ -246,3 +246,28 @@ def test_the_model_is_as_it_was_also_after_an_exception():
         raise KeyboardInterrupt
     assert [dict(module.__dict__) for module in model.modules()] == before
     receipt.restore()
+
+
+def test_a_model_of_transformers_with_keyword_arguments():
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=16, num_labels=3, hidden_act="relu",
+    )  # fmt: skip
+    model = transformers.BertForSequenceClassification(config).eval()
+    batch = {
+        "input_ids": torch.randint(0, 50, (4, 12)),
+        "attention_mask": torch.ones(4, 12, dtype=torch.long),
+    }
+    ca.replace_activations(model, lambda site: ca.nn.HyReLU(0.05), example=batch, kinds=(nn.ReLU,))
+    threshold = list(ca.thresholds(model).values())[-1]
+    with frozen(model):
+        whole = gradient(lambda: model(**batch).logits, threshold)
+        with prefix_of(model, [threshold], ROOM) as prefix:
+            memory = Memory(prefix)
+            for _ in range(2):
+                found = gradient(lambda: memory.run(0, batch).logits, threshold)
+                assert all(torch.equal(a, b) for a, b in zip(found, whole, strict=True))
+            assert prefix.reason is None
+            assert prefix.bytes > 0
