@@ -122,6 +122,13 @@ def test_resumed_is_uninterrupted(staged, relative):
     assert staged.bits(second) == staged.bits(whole)
 
 
+def test_a_resumed_slope_is_written_since_no_state_has_it(staged):
+    model = staged.network()
+    scheduled = Scheduled(Slopes(model), linear(5.0, 20.0, 3))
+    scheduled.load_state_dict({"step": 2})
+    assert model[2].slope == 15.0
+
+
 def test_factors_are_not_multiplied_twice_by_resuming(staged):
     model = staged.network()
     scheduled = Scheduled(Levels(ca.thresholds(model), relative=True), linear(1.0, 0.5, 2))
