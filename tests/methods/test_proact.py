@@ -133,6 +133,8 @@ def test_what_ends_early_does_not_change_what_is_accepted(task, proact):
     whole = proact(tolerance=0.03, early=None)
     receipt = protect(task, whole)
     expected, attempts = values(task.model), len(receipt.history)
+    assert sum(row["accepted"] for row in receipt.history) == 3
+    assert sum(row["why"] == "a stronger decay is kept" for row in receipt.history) == 3
     epochs = sum(row["epochs"] for row in receipt.history)
     receipt.restore()
     receipt = protect(task, proact(tolerance=0.03, early=ca.methods.Early(settled=0.0)))

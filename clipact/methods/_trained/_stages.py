@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import final
 
 from torch import Tensor
@@ -113,6 +114,8 @@ class Stages:
                     f"{stage} at decay {decay:g}: {error}. The stage was put back and the model restored; lower the learning rate,"
                     " or look for NaN in the data"
                 ) from None
+            if ledger.kept is not None:
+                attempt = replace(attempt, accepted=False, why="a stronger decay is kept")
             ledger.write(attempt.row(), trained if attempt.accepted else None)
             ledger.save(self._session.thresholds)
 
