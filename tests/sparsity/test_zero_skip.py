@@ -163,10 +163,13 @@ def test_where_narrows_the_choice():
 
 
 def test_small_layers_are_left_alone_by_default():
-    with pytest.raises(
-        SelectionError, match="2 cannot: it has 108 weights, fewer than min_weights"
-    ):
-        zero_skip_(mlp())
+    model = mlp()
+    before = state(model)
+    receipt = zero_skip_(model)
+    assert receipt.changes == []
+    assert_same(state(model), before)
+    receipt.restore()
+    assert names(zero_skip_(model, min_weights=108)) == ["2"]
 
 
 def test_a_second_time_finds_nothing_left():
@@ -209,9 +212,11 @@ def test_computed_and_shared_weights_are_left_alone_and_named():
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16], ids=str)
-def test_precisions_in_which_the_layout_is_slow_are_left_alone(dtype):
-    with pytest.raises(SelectionError, match=f"its weight is {dtype}"):
-        skipping(mlp().to(dtype))
+def test_precisions_in_which_the_layout_is_slow_are_left_alone_by_default(dtype):
+    model = mlp().to(dtype)
+    assert skipping(model).changes == []
+    assert model[2].weight.is_contiguous()
+    assert names(skipping(model, dtypes=(dtype,))) == ["2", "4"]
 
 
 def test_two_layers_may_share_a_parameter():

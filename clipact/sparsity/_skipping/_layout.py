@@ -46,8 +46,6 @@ def why_not(model: nn.Module, layer: nn.Linear) -> str | None:
     weight = dict(layer.named_parameters(recurse=False)).get("weight")
     if type(weight) is not nn.Parameter:
         return "its weight is computed (parametrised, pruned or quantised)"
-    if weight.dtype != torch.float32:
-        return f"its weight is {weight.dtype}, which torch multiplies more slowly in the layout that this needs"
     if weight.is_meta:
         return "its weight is on the meta device"
     if weight.is_shared():

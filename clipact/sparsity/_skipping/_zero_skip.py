@@ -1,8 +1,8 @@
 """Let the linear layers of a model skip zero inputs."""
 
-import logging
-from typing import Final
+from collections.abc import Collection, Mapping
 
+import torch
 from torch import nn
 
 from clipact.errors import SelectionError
@@ -15,8 +15,6 @@ from clipact.where import Where, select
 
 __all__ = ["zero_skip_"]
 
-_LOG: Final = logging.getLogger(__name__)
-
 
 def zero_skip_(
     model: nn.Module,
@@ -24,6 +22,7 @@ def zero_skip_(
     *,
     where: Where | None = None,
     min_weights: int = 2**22,
+    dtypes: Collection[torch.dtype] = (torch.float32,),
     break_even: BreakEven | None = None,
 ) -> Receipt:
     """Let linear layers behind a sparsifier skip the inputs that are zero, in place, where that is faster.
@@ -42,9 +41,6 @@ def zero_skip_(
     Optimizers, ``load_state_dict``, copies and fault injection work as before; safetensors wants ``restore()`` first, or
     contiguous tensors.
 
-    Weights in other precisions than single are left alone: there torch is slower in this layout, in half precision many
-    times. Convert a model before, or after ``restore()``. :func:`sparse_linear` itself knows all precisions.
-
     Gradients are those of the dense layer. On other devices, under autocast, ``torch.compile``, ``torch.export`` or
     ``torch.func``, and while the weight has another layout or the input another dtype, the layer is dense.
 
@@ -52,20 +48,22 @@ def zero_skip_(
         model: Any module.
         example: As for :func:`clipact.find_sites`; the model runs once, and is left as it was. None: look into sequences.
         where: Which of the layers found; all by default.
-        min_weights: Layers with fewer weights are left alone. Some of these are slower than before when the input is dense after all,
-            since the library multiplies some small weights more slowly in this layout; lower it if inputs are sparse.
+        min_weights: Layers with fewer weights are left alone: asking takes a larger part of their time, and torch multiplies
+            some small weights more slowly in this layout when an input is dense after all. Lower it if inputs are sparse.
+        dtypes: Layers of other precisions are left alone too. In double and half precision torch multiplies more slowly in
+            this layout on a CPU, many times more slowly in ``float16``, whenever an input is dense after all. So
+            ``restore()`` before converting a model.
         break_even: Up to how many nonzeros a layer skips; measured by default. Pass one
             :class:`MeasuredBreakEven` for several models to measure once.
 
     Returns:
-        The receipt: the layers changed; ``restore()`` brings back their forwards and layouts.
+        The receipt: the layers changed, none if dense is better for all; ``restore()`` brings back their forwards and layouts.
 
     Raises:
-        SelectionError: No layer can skip.
+        SelectionError: No layer is behind a sparsifier, or none can skip: the message says why.
         SurgeryError: The model is compiled, scripted or wrapped in DistributedDataParallel.
 
     Examples:
-        >>> import torch
         >>> from clipact.nn import CReLU
         >>> model = nn.Sequential(nn.Linear(784, 2048), CReLU(1.0, 1.2), nn.Linear(2048, 2048), nn.ReLU(), nn.Linear(2048, 10))
         >>> receipt = zero_skip_(model, torch.randn(1, 784))
@@ -75,23 +73,27 @@ def zero_skip_(
     """
     refuse_unfit(model)
     found = by_structure(model) if example is None else by_example(model, example)
-    sites, reasons = list[Site](), list[str]()
-    for path, shape in found.items():
-        layer = _layer(model, path)
-        reason = _too_small(layer, min_weights) or why_not(model, layer)
-        if reason is None:
-            sites.append(Site(path, type(layer), shape, 1, nn.Identity()))
-        else:
-            reasons.append(f"{path or 'the model'} cannot: {reason}")
-    if not sites:
+    reasons = {path: why_not(model, _layer(model, path)) for path in found}
+    able = [
+        Site(path, type(_layer(model, path)), shape, 1, nn.Identity())
+        for path, shape in found.items()
+        if reasons[path] is None
+    ]
+    if not able:
         raise SelectionError(_nothing(model, reasons, ran=example is not None))
-    _LOG.info("left alone: %s", "; ".join(reasons) or "nothing")
-    chosen = select(where, sites, what=f"layers of {type(model).__name__} that can skip zeros")
-    return _install(model, chosen, MeasuredBreakEven() if break_even is None else break_even)
+    chosen = select(where, able, what=f"layers of {type(model).__name__} that can skip zeros")
+    worth = [
+        site
+        for site in chosen
+        for weight in [_layer(model, site.name).weight]
+        if weight.numel() >= min_weights and weight.dtype in dtypes
+    ]
+    return _install(model, worth, MeasuredBreakEven() if break_even is None else break_even)
 
 
 def _install(model: nn.Module, sites: list[Site], break_even: BreakEven) -> Receipt:
     journal = Journal()
+    journal.on_undo(list)  # so that a receipt of no changes can be restored, too
     layers = [_layer(model, site.name) for site in sites]
     try:
         for site, layer in zip(sites, layers, strict=True):
@@ -113,19 +115,12 @@ def _layer(model: nn.Module, path: str) -> nn.Linear:
     return layer
 
 
-def _too_small(layer: nn.Linear, min_weights: int) -> str | None:
-    size = layer.in_features * layer.out_features
-    return (
-        f"it has {size:,} weights, fewer than min_weights={min_weights:,}"
-        if size < min_weights
-        else None
-    )
-
-
-def _nothing(model: nn.Module, reasons: list[str], *, ran: bool) -> str:
+def _nothing(model: nn.Module, reasons: Mapping[str, str | None], *, ran: bool) -> str:
+    name = type(model).__name__
     if reasons:
-        return f"no linear layer of {type(model).__name__} can skip zeros: {'; '.join(reasons)}"
+        each = "; ".join(f"{path or 'the model'} cannot: {why}" for path, why in reasons.items())
+        return f"no linear layer of {name} can skip zeros: {each}"
     hint = (
         "" if ran else "; pass an example, which shows what feeds the layers outside nn.Sequential"
     )
-    return f"{type(model).__name__} has no linear layer with a sparsifier before it{hint}"
+    return f"{name} has no linear layer with a sparsifier before it{hint}"
