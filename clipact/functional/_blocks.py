@@ -52,6 +52,23 @@ def _split(tensor: Tensor, rows: int, dim: int) -> Iterator[Tensor]:
     return repeat(tensor) if tensor.shape[dim] == 1 else iter(tensor.split(rows, dim))
 
 
+def flat_blocks(lead: Tensor, *others: Tensor) -> Sequence[Sequence[Tensor]] | None:
+    """As :func:`blocks`, with pieces of one dimension, which cost less to make; None where the tensors' memory differs.
+
+    Args:
+        lead: Decides the order.
+        *others: Tensors in its shape.
+    """
+    tensors = (lead, *others)
+    if not lead.is_contiguous():
+        order = sorted(range(lead.dim()), key=lead.stride, reverse=True)
+        tensors = tuple(tensor.permute(order) for tensor in tensors)
+    if not all(tensor.is_contiguous() for tensor in tensors):
+        return None
+    size = max(1, 2 * _BYTES * torch.get_num_threads() // lead.element_size())
+    return list(zip(*(tensor.view(-1).split(size) for tensor in tensors), strict=True))
+
+
 @final
 class Scratch:
     """Memory for intermediate results that all pieces share: fresh memory for each would cost more than the work on it.

@@ -8,10 +8,10 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from clipact.functional._blocks import flat_blocks
 from clipact.functional._hoyer_box import Box
 from clipact.functional._hoyer_sums import TINY, magnitude
 from clipact.functional._kernel import Backward, Forward, Kernel
-from clipact.functional._threshold import as_number
 
 
 @final
@@ -43,9 +43,6 @@ class Spike(Kernel):
         torch.ge(block.x, block.thresholds[1], out=block.y)
 
     def backward_block(self, block: Backward) -> None:
-        clip = as_number(block.kept, block.thresholds[0])
-        if clip is not None and self._backward_quickly(block, clip):
-            return
         v, size = block.thresholds[0], magnitude(block.thresholds[0])
         z = self.box.finite(block.kept, size, out=block.scratch[0])
         self.box.pass_through(block.grad, z, out=block.dx).mul_(self.box.scale / size)
@@ -54,19 +51,22 @@ class Spike(Kernel):
             part = z.mul_(block.dx).to(total.dtype)
             total.sub_(part.sum_to_size(total.shape) * v.sign())
 
-    def _backward_quickly(self, block: Backward, clip: float) -> bool:
-        """The same in half the passes, for one clip value and finite inputs; whether that was so."""
-        kept, dx, total = block.kept, block.dx, block.sums[0]
-        if kept.dtype not in (torch.float32, torch.float64) or not kept.is_contiguous():
+    def backward_at_once(self, whole: Backward) -> bool:
+        """In half the passes, where one clip value can be read without waiting and all inputs are finite."""
+        v, total = whole.thresholds[0], whole.sums[0]
+        plain = whole.kept.dtype in (torch.float32, torch.float64) and v.device.type == "cpu"
+        pieces = flat_blocks(whole.kept, whole.grad, whole.dx) if plain and v.numel() == 1 else None
+        if pieces is None:
             return False
-        size = max(abs(clip), TINY)
-        self.box.pass_through(block.grad, kept, out=dx, unit=size).mul_(self.box.scale / size)
-        if total is not None:
-            part = torch.dot(dx.view(-1), kept.view(-1)).item() / size
-            if not math.isfinite(part):
-                return False
-            total.sub_(math.copysign(part, part * clip))
-        return True
+        size, sum_ = max(abs(v.item()), TINY), 0.0
+        for kept, grad, dx in pieces:
+            self.box.pass_through(grad, kept, out=dx, unit=size).mul_(self.box.scale / size)
+            if total is not None:
+                sum_ += torch.dot(dx, kept).item()
+        finite = math.isfinite(sum_)
+        if total is not None and finite:
+            total.sub_(v.sign() * (sum_ / size))
+        return finite
 
     def export(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
         return (x >= thresholds[1]).to(x.dtype)

@@ -103,6 +103,10 @@ class Kernel(ABC):
     def backward_block(self, block: Backward) -> None:
         """Write the gradient for the input to ``block.dx`` and add that for each threshold to its sum."""
 
+    def backward_at_once(self, whole: Backward) -> bool:  # noqa: ARG002 - most have no such form
+        """Do all of the backward pass in a way of its own, without scratch; whether that was possible."""
+        return False
+
     def export(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
         """The activation in the fewest operations of an exchange format, whatever their gradients."""
         return self.compose(x, thresholds)

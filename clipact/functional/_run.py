@@ -126,11 +126,18 @@ def _differentiate(
         t.new_zeros(t.shape, dtype=torch.promote_types(t.dtype, torch.float32)) for t in trained
     ]
     cast = [threshold.to(kept.dtype) for threshold in thresholds]
-    scratch = Scratch(kernel.scratch)
-    for kept_, grad_, dx_, *rest in blocks(kept, grad, dx, *cast, *totals):
-        live = iter(rest[len(cast) :])
-        sums = [next(live) if need else None for need in needed]
-        kernel.backward_block(
-            Backward(kept_, grad_, dx_, rest[: len(cast)], sums, scratch.like(kept_))
-        )
+    whole = Backward(kept, grad, dx, cast, _deal(totals, needed), ())
+    if not kernel.backward_at_once(whole):
+        scratch = Scratch(kernel.scratch)
+        for kept_, grad_, dx_, *rest in blocks(kept, grad, dx, *cast, *totals):
+            sums = _deal(rest[len(cast) :], needed)
+            kernel.backward_block(
+                Backward(kept_, grad_, dx_, rest[: len(cast)], sums, scratch.like(kept_))
+            )
     return dx, [total.to(t.dtype) for total, t in zip(totals, trained, strict=True)]
+
+
+def _deal(totals: Sequence[Tensor], needed: Sequence[bool]) -> Sequence[Tensor | None]:
+    """One total for each threshold that needs one."""
+    live = iter(totals)
+    return [next(live) if need else None for need in needed]

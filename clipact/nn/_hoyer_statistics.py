@@ -86,7 +86,7 @@ class Statistic:
         found = torch.where(seen, squares / total, running)
         if torch.compiler.is_compiling() or not transforming():
             batches.add_(seen)
-            weight = (1 / batches.clamp(min=1)).clamp_min(self.momentum).to(running.dtype)
+            weight = (1 / batches).clamp(self.momentum, 1).to(running.dtype)
             running.lerp_(found.to(running.dtype), weight)  # nothing found leaves it as it is
         return found
 
