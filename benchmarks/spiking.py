@@ -57,7 +57,7 @@ SETTINGS = {
 }  # fmt: skip
 METHODS: dict[str, tuple[Make, int]] = {
     "ReLU": (lambda _: nn.ReLU(), 1),
-    "Hoyer, 1 level": (lambda c: HoyerSpike(c, exclude_saturated=True), 1),
+    "Hoyer, 1 level": (lambda c: HoyerSpike(c), 1),
     "Hoyer, 2 levels": (lambda c: HoyerSpike(c, levels=2), 1),
     "Hoyer, 4 levels": (lambda c: HoyerSpike(c, levels=4, v_threshold=2.0), 1),
     "fixed threshold": (lambda _: FixedSpike(), 1),
