@@ -78,7 +78,7 @@ class BudgetedPercentile(Method):
         self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
     ) -> Receipt:
         """Profile, replace, and search; after an exception or Ctrl-C the model is the one of before."""
-        accuracy = held_out(model, validate, "BudgetedPercentile()")
+        accuracy = held_out(model, train, validate, "BudgetedPercentile()")
         allowed, before = samples_to_lose(self.budget, accuracy), accuracy.correct()
         granularity = Granularity(self.granularity)
         guard = Bounds(Granularity.NEURON, 100.0, self.guard_margin) if self.output_guard else None

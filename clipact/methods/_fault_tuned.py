@@ -97,7 +97,7 @@ class FaultTuned(Method):
         self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
     ) -> Receipt:
         """Profile, replace, and search; after an exception or Ctrl-C the model is the one of before."""
-        accuracy = held_out(model, validate, "FaultTuned()")
+        accuracy = held_out(model, train, validate, "FaultTuned()")
         least = accuracy.correct() - samples_to_lose(self.budget, accuracy)
         installed = install_sites(
             model,

@@ -92,7 +92,7 @@ class FTClipAct(Method):
         self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
     ) -> Receipt:
         """Profile, replace, and search; after an exception or Ctrl-C the model is the one of before."""
-        accuracy = held_out(model, validate, "FTClipAct()").on_first(self.samples)
+        accuracy = held_out(model, train, validate, "FTClipAct()").on_first(self.samples)
         receipt = install(model, train, scope, self._bounds(), zeroed, guard=None)
         try:
             sites = scaled_sites(receipt)

@@ -224,6 +224,7 @@ def test_the_numbers_of_the_paper():
         ({"rounds": 0}, ThresholdError, "from 1"),
         ({"least_rounds": 5}, ThresholdError, "from 1 to rounds=4"),
         ({"delta": math.nan}, ThresholdError, "difference of areas"),
+        ({"samples": 0}, ThresholdError, "from 1, or None"),
     ],
 )
 def test_numbers_that_give_no_search(wrong, error, words):
@@ -260,13 +261,26 @@ class Named(nn.Module):
         return SimpleNamespace(logits=self.inner(pixels))
 
 
+def test_training_data_is_not_held_out(data):
+    with pytest.raises(CalibrationError, match="hold some of it back"):
+        ca.protect(trained(data), ca.methods.FTClipAct(**FAST), data[0], data[0], progress=False)
+
+
+def test_only_the_first_samples_are_measured_on(data):
+    images, labels = (torch.cat(parts)[:130] for parts in zip(*data[1], strict=True))
+    whole, part = trained(data), trained(data)
+    ca.protect(whole, ca.methods.FTClipAct(**FAST), data[0], [(images, labels)], progress=False)
+    ca.protect(part, ca.methods.FTClipAct(**FAST, samples=130), data[0], data[1], progress=False)
+    assert list(ca.thresholds(whole).values()) == list(ca.thresholds(part).values())
+
+
 def test_batches_that_name_their_labels(data):
     plain, named = trained(data), Named(trained(data))
     ca.protect(plain, ca.methods.FTClipAct(**FAST), data[0], data[1], progress=False)
     train = [{"pixels": x} for x, _ in data[0]]
     validate = [{"pixels": x, "labels": y} for x, y in data[1]]
     with pytest.raises(CalibrationError, match="without labels"):
-        ca.protect(named, ca.methods.FTClipAct(**FAST), train, train, progress=False)
+        ca.protect(named, ca.methods.FTClipAct(**FAST), train, train[:1], progress=False)
     receipt = ca.protect(named, ca.methods.FTClipAct(**FAST), train, validate, progress=False)
     assert {row["site"] for row in receipt.history} == {"inner.2", "inner.4"}
     assert max(row["auc"] or 0.0 for row in receipt.history) > 0.5

@@ -77,15 +77,20 @@ def check_samples(samples: int | None) -> None:
         )
 
 
-def held_out(model: nn.Module, batches: Batches | None, who: str) -> Accuracy:
+def held_out(model: nn.Module, train: Batches, batches: Batches | None, who: str) -> Accuracy:
     """Read held-out batches once; every later evaluation has the same.
 
     A batch is ``(inputs, labels)``, or a mapping that holds ``labels``; the model gives logits ``(N, classes)``, or
     something with ``.logits``.
 
     Raises:
-        CalibrationError: No data, no labels, or labels that are no classes of the model.
+        CalibrationError: No data, the training data, no labels, or labels that are no classes of the model.
     """
+    if batches is train:
+        raise CalibrationError(
+            f"{who} was given the same data to calibrate and to validate; hold some of it back, since thresholds from the data"
+            " that they are judged by cost it no accuracy"
+        )
     if batches is None:
         raise CalibrationError(
             f"{who} measures accuracy on held-out data, and protect() got none; call protect(model, method, train, validate)"
