@@ -10,7 +10,7 @@ from clipact.report._drop import metric_drop
 from clipact.report._map import vulnerability_map
 from clipact.report._outcomes import outcomes
 from clipact.report._page import Fact, Section, Table, write_page
-from clipact.report._sparsity_maps import correlation_map, variance_map
+from clipact.report._sparsity_maps import correlation_map, slope_map, variance_map
 from clipact.report._sparsity_meter import sparsity_by_site
 from clipact.report._spikes import energy_by_layer, spike_raster, spike_rates
 from clipact.report._svg import svg
@@ -28,6 +28,7 @@ __all__ = [
     "interval_width",
     "metric_drop",
     "outcomes",
+    "slope_map",
     "sparsity_by_site",
     "spike_raster",
     "spike_rates",

@@ -42,16 +42,11 @@ def variance_map(points: Points, *, upto: float = 3.0, title: str | None = None)
         >>> from clipact.sparsity import edge_of_chaos
         >>> figure = variance_map({"CReLU": edge_of_chaos(CReLU, 0.85)})
     """
-    if not upto > 1.0:
-        raise SparsityError(
-            f"variance_map() was asked for variances up to {upto:g} q*; draw beyond 1"
-        )
-    named = _named(points, "variance_map")
+    named, ratios = _named(points, "variance_map"), _ratios(upto, "variance_map")
     figure, axes = picture(height=5.2, width=6.4)
     _diagonal(axes, 0.0, upto, "variance stays")
     for place, (name, point) in enumerate(named.items()):
         variances, q = variances_of(point), point.q_star
-        ratios = [upto * step / _STEPS for step in range(1, _STEPS + 1)]
         _curve(axes, place, name, ratios, lambda r, v=variances, q=q: v(r * q) / q)
         second = point.second_fixed_point
         if second is not None and second <= upto * q:
@@ -106,6 +101,51 @@ def correlation_map(points: Points, *, title: str | None = None) -> "Figure":
         "before the next one",
     )
     return figure
+
+
+def slope_map(points: Points, *, upto: float = 3.0, title: str | None = None) -> "Figure":
+    r"""Draw by what a layer multiplies deviations of the variance, and gradients, against the variance of the signal.
+
+    Solid is :math:`V'(q)`: below 1, noise in the variance dies out. Dotted is :math:`\chi_1(q)`, the factor of the squared
+    length of a gradient: at the edge of chaos it is 1 at :math:`q^*`.
+
+    Args:
+        points: As for :func:`variance_map`.
+        upto: Largest variance to draw, in units of ``q_star``.
+        title: Above the picture, if something else should stand there.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        SparsityError: No point, or ``upto`` is not above 1.
+        MissingExtraError: matplotlib is not installed.
+    """
+    named, ratios = _named(points, "slope_map"), _ratios(upto, "slope_map")
+    figure, axes = picture(height=5.2, width=6.4)
+    axes.axhline(1.0, color=SOFT, linestyle="--", linewidth=1)
+    axes.grid(visible=True, color=LINE, linewidth=0.8)
+    for place, (name, point) in enumerate(named.items()):
+        variances, q = variances_of(point), point.q_star
+        _curve(axes, place, name, ratios, lambda r, v=variances, q=q: v.slope(r * q))
+        chi = [variances.chi(r * q) for r in ratios]
+        axes.plot(ratios, chi, color=CURVES[place % len(CURVES)], linewidth=1.2, linestyle=":")
+    axes.plot([1.0], [1.0], "o", color=INK, markersize=7)
+    axes.set_xlim(0.0, upto)
+    legend(axes)
+    label(
+        axes,
+        "What a layer does to deviations and gradients" if title is None else title,
+        "variance before an activation, in units of q*",
+        "slope V'(q), and dotted chi_1(q)",
+    )
+    return figure
+
+
+def _ratios(upto: float, asked: str) -> list[float]:
+    if not upto > 1.0:
+        raise SparsityError(f"{asked}() was asked for variances up to {upto:g} q*; draw beyond 1")
+    return [upto * step / _STEPS for step in range(1, _STEPS + 1)]
 
 
 def _named(points: Points, asked: str) -> dict[str, EdgeOfChaos]:

@@ -4,7 +4,7 @@ import pytest
 
 from clipact.errors import SparsityError
 from clipact.nn import CST, CReLU, ShiftedReLU
-from clipact.report import correlation_map, variance_map
+from clipact.report import correlation_map, slope_map, variance_map
 from clipact.sparsity import correlation_map as correlations_of
 from clipact.sparsity import edge_of_chaos
 from clipact.sparsity import variance_map as variances_of
@@ -39,6 +39,15 @@ def test_correlation_curves_are_the_map():
     expected = [correlations_of(point)(x) for x in curve.get_xdata()]
     assert curve.get_ydata() == pytest.approx(expected)
     assert (curve.get_xdata()[0], curve.get_xdata()[-1]) == (-1.0, 1.0)
+
+
+def test_slope_curves_are_slope_and_chi():
+    point = edge_of_chaos(CReLU, 0.85, q_star=2.0)
+    (axes,) = slope_map(point, upto=2.0).axes
+    curve, variances = line(axes, "CReLU"), variances_of(point)
+    assert curve.get_ydata() == pytest.approx([variances.slope(2.0 * x) for x in curve.get_xdata()])
+    dotted = next(found for found in axes.get_lines() if found.get_linestyle() == ":")
+    assert dotted.get_ydata() == pytest.approx([variances.chi(2.0 * x) for x in curve.get_xdata()])
 
 
 def test_points_without_names_are_named_by_their_activation():
