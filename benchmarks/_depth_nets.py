@@ -25,6 +25,7 @@ class Method:
         residual: Weight of each layer's contribution, the stream being multiplied so that its variance stays; None for a
             plain network.
         normalise: Shift and scale what goes into each activation to mean 0 and variance ``q_star``, sample by sample.
+        held: Move tau in training so that the sparsity stays.
         exact: Correct each layer's variance for finite width at the start, which the paper does not.
         adam: AdamW instead of plain SGD.
         rates: Learning rates to choose from.
@@ -37,6 +38,7 @@ class Method:
     q_star: float = 1.0
     residual: float | None = None
     normalise: bool = False
+    held: bool = False
     exact: bool = False
     adam: bool = False
     rates: tuple[float, ...] = (3e-3, 1e-2)

@@ -14,6 +14,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from _depth_tables import write_tables
 from torch import nn
 
 from clipact.nn import CST, CReLU, ShiftedReLU
+from clipact.sparsity import hold_sparsity
 
 ADAM = (1e-3, 3e-3)
 LOW = (1e-4, 1e-3, 1e-2)
@@ -51,16 +53,18 @@ def residual(method: Method, *, normalise: bool) -> Method:
 def closing() -> list[Method]:
     """Ways to close the gap, one change at a time, and what they do to the ReLU."""
     crelu = Method("CReLU", CReLU, 0.85)
+    plain = residual(crelu, normalise=False)
     return [
         replace(crelu, name="CReLU, exact start", exact=True),
         replace(crelu, name="CReLU, q* = 5", q_star=5.0),
         replace(crelu, name="CReLU, AdamW", adam=True, rates=ADAM),
-        replace(crelu, name="CReLU, LayerNorm, AdamW", normalise=True, adam=True, rates=ADAM),
-        residual(crelu, normalise=False),
         residual(crelu, normalise=True),
         residual(replace(crelu, sparsity=0.9), normalise=True),
         replace(RELU, name="ReLU (He), AdamW", adam=True, rates=(3e-4, 1e-3)),
         residual(RELU, normalise=True),
+        plain,
+        replace(plain, name=f"{plain.name}, tau held", held=True),
+        replace(crelu, name="CReLU, LayerNorm, AdamW", normalise=True, adam=True, rates=ADAM),
     ]
 
 
@@ -118,16 +122,18 @@ def train(method: Method, depth: int, size: Size, rate: float, seed: int, data: 
     kind = torch.optim.AdamW if method.adam else torch.optim.SGD
     optimizer = kind(net.parameters(), lr=rate, weight_decay=0.0)
     generator = torch.Generator().manual_seed(seed)
-    for _ in range(size.epochs):
-        for picked in torch.randperm(len(y), generator=generator).split(size.batch):
-            loss = F.cross_entropy(net(x[picked]), y[picked])
-            if not math.isfinite(float(loss.detach())):
-                return Run(
-                    False, math.nan, math.nan, math.nan, math.nan, time.process_time() - start
-                )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+    with hold_sparsity(net, method.sparsity) if method.held else nullcontext() as controller:
+        for _ in range(size.epochs):
+            for picked in torch.randperm(len(y), generator=generator).split(size.batch):
+                loss = F.cross_entropy(net(x[picked]), y[picked])
+                if not math.isfinite(float(loss.detach())):
+                    seconds = time.process_time() - start
+                    return Run(False, math.nan, math.nan, math.nan, math.nan, seconds)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                if controller is not None:
+                    controller.step()
     _, zeros = signals(net, data.validate[0])
     return Run(
         True,
