@@ -20,7 +20,7 @@ from clipact.errors import MissingExtraError
 def test_without_its_package_an_adapter_names_the_extra(monkeypatch, adapter, package, extra):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"clipact.integrations.{adapter}", raising=False)
-    monkeypatch.delattr(ca.integrations, adapter, raising=False)
+    monkeypatch.delitem(vars(ca.integrations), adapter, raising=False)
     with pytest.raises(MissingExtraError, match=rf"clipact\[{extra}\]"):
         getattr(ca.integrations, adapter)
 
