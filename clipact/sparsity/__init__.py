@@ -8,7 +8,7 @@ from clipact.sparsity._edge_of_chaos import edge_of_chaos, edge_of_chaos_of
 from clipact.sparsity._flops import flops
 from clipact.sparsity._flops_table import Flops, LayerFlops
 from clipact.sparsity._init import init_
-from clipact.sparsity._initialisation import Initialisation, InitialisedLayer
+from clipact.sparsity._initialisation import Initialisation, InitialisedLayer, Scale
 from clipact.sparsity._maps import correlation_map, variance_map
 from clipact.sparsity._meter import SparsityMeter
 from clipact.sparsity._point import EdgeOfChaos
@@ -17,7 +17,7 @@ from clipact.sparsity._skipping._sparse_linear import sparse_linear
 from clipact.sparsity._skipping._zero_skip import zero_skip_
 from clipact.sparsity._sparsity_table import SiteSparsity, SparsityTable
 from clipact.sparsity._tau_receipt import CalibratedTau, TauReceipt
-from clipact.sparsity._weights import DeltaOrthogonal, Gaussian, Orthogonal
+from clipact.sparsity._weights import DeltaOrthogonal, Gaussian, Orthogonal, WeightDistribution
 
 __all__ = [
     "BreakEven",
@@ -34,11 +34,13 @@ __all__ = [
     "LayerFlops",
     "MeasuredBreakEven",
     "Orthogonal",
+    "Scale",
     "SiteSparsity",
     "SparsityController",
     "SparsityMeter",
     "SparsityTable",
     "TauReceipt",
+    "WeightDistribution",
     "calibrate_tau",
     "check_",
     "correlation_map",

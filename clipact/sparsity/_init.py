@@ -14,7 +14,7 @@ from clipact.sparsity._init_work import Work
 from clipact.sparsity._initialisation import Initialisation
 from clipact.sparsity._network import Network, read_network
 from clipact.sparsity._point import EdgeOfChaos
-from clipact.sparsity._weights import Gaussian, Weights
+from clipact.sparsity._weights import Gaussian, WeightDistribution
 from clipact.surgery import Example, run_once
 
 __all__ = ["init_"]
@@ -28,7 +28,7 @@ def init_(
     point: EdgeOfChaos,
     *,
     example: Example,
-    weights: Weights | None = None,
+    weights: WeightDistribution | None = None,
     exact: bool = True,
     seed: int | torch.Generator = 0,
 ) -> Initialisation:

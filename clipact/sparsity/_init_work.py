@@ -11,7 +11,7 @@ from clipact.errors import SparsityError
 from clipact.sparsity._init_plan import Planned
 from clipact.sparsity._initialisation import InitialisedLayer, Scale
 from clipact.sparsity._point import EdgeOfChaos
-from clipact.sparsity._weights import Weights
+from clipact.sparsity._weights import WeightDistribution
 
 __all__ = ["Work"]
 
@@ -26,7 +26,12 @@ class Work:
     """
 
     def __init__(
-        self, point: EdgeOfChaos, weights: Weights, generator: torch.Generator, *, exact: bool
+        self,
+        point: EdgeOfChaos,
+        weights: WeightDistribution,
+        generator: torch.Generator,
+        *,
+        exact: bool,
     ) -> None:
         self.point, self.weights, self.generator, self.exact = point, weights, generator, exact
         self.done: dict[str, InitialisedLayer] = {}

@@ -8,10 +8,10 @@ from typing import final
 import torch
 from torch import Tensor
 
-__all__ = ["DeltaOrthogonal", "Gaussian", "Orthogonal", "Weights"]
+__all__ = ["DeltaOrthogonal", "Gaussian", "Orthogonal", "WeightDistribution"]
 
 
-class Weights(ABC):
+class WeightDistribution(ABC):
     """How weights are distributed; a small frozen dataclass."""
 
     @abstractmethod
@@ -33,7 +33,7 @@ class Weights(ABC):
 
 @final
 @dataclass(frozen=True)
-class Gaussian(Weights):
+class Gaussian(WeightDistribution):
     """Independent normal weights of variance sigma²/fan-in, where fan-in is ``in / groups`` times the size of the kernel.
 
     Examples:
@@ -53,7 +53,7 @@ class Gaussian(Weights):
 
 @final
 @dataclass(frozen=True)
-class Orthogonal(Weights):
+class Orthogonal(WeightDistribution):
     """A random orthogonal matrix ``(out, fan-in)`` a group, or orthonormal rows or columns of one, times sigma.
 
     With more rows than columns the columns are orthonormal, and the matrix is scaled so that the mean square of what it
@@ -76,7 +76,7 @@ class Orthogonal(Weights):
 
 @final
 @dataclass(frozen=True)
-class DeltaOrthogonal(Weights):
+class DeltaOrthogonal(WeightDistribution):
     """Convolutions that are zero but for an orthogonal matrix at the centre of the kernel; linear layers are orthogonal.
 
     Signals then pass without blurring, and without the loss at the borders that zero padding causes otherwise.
