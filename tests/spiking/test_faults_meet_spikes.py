@@ -57,13 +57,18 @@ def test_thresholds_are_the_clip_values(network):
 
 def test_a_spike_that_flips_is_there_or_not(network):
     spikes = faults.Activations(where=of_type(HoyerSpike))
-    seen = []
-    network[2].register_forward_hook(lambda m, a, y: seen.append(y.clone()))
-    with faults.inject(network, faults.Zero(count=3), spikes, seed=0, example=X[:2]) as record:
-        with torch.no_grad():
-            network(X)
-    assert {fault.tensor for fault in record} <= {"2", "5"}
-    assert len(list(record)) == 3
+    clean, faulty = [], []
+    network[2].register_forward_hook(lambda m, a, y: clean.append(y.clone()))
+    network[3].register_forward_hook(lambda m, a, y: faulty.append(a[0].clone()))
+    fault = faults.RandomValue(1.0, 1.0, count=30)
+    with torch.no_grad(), faults.inject(network, fault, spikes, seed=0, example=X[:2]) as record:
+        network(X)
+    hit = [fault.index for fault in record if fault.tensor == "2"]
+    changed = (clean[-1] != faulty[-1]).flatten(1)
+    assert len(hit) > 20
+    assert 0 < changed[0].sum() < len(hit)  # some of them spiked anyway
+    assert set(changed.nonzero()[:, 1].tolist()) <= set(hit)
+    assert faulty[-1].unique().tolist() == [0.0, 1.0]
 
 
 def test_a_folded_network_meets_faults_in_the_same_weights(network):
