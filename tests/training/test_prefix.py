@@ -125,6 +125,42 @@ def test_only_what_is_looked_at_is_kept():
         )  # the output of the Linear before the last ReLU, and nothing else
 
 
+class InPlace(nn.Module):
+    """Overwrites what a layer returned, before the threshold and behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.three = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.inner, self.relu = nn.ReLU(inplace=True), nn.ReLU()
+
+    def forward(self, x):
+        x = self.inner(self.one(x))
+        y = self.two(x)
+        y += x
+        z = self.relu(y)
+        x.mul_(2)
+        return self.three(z) + x
+
+
+def test_what_is_overwritten_is_handed_out_as_a_copy():
+    torch.manual_seed(0)
+    model = InPlace()
+    model.relu = ca.nn.HyReLU(0.3)
+    batches = torch.randn(2, 5, 4)
+    with frozen(model):
+        whole = [gradient(partial(model, batch), model.relu.threshold) for batch in batches]
+        with prefix_of(model, [model.relu.threshold], ROOM) as prefix:
+            memory = Memory(prefix)
+            for _ in range(3):
+                for place, batch in enumerate(batches):
+                    found = gradient(partial(memory.run, place, batch), model.relu.threshold)
+                    assert all(torch.equal(a, b) for a, b in zip(found, whole[place], strict=True))
+            assert prefix.reason is None
+            assert (
+                prefix.bytes == 2 * 2 * 5 * 4 * 4
+            )  # of two layers; what the first returned is not looked at
+
+
 def test_beyond_the_budget_everything_is_computed():
     model, _ = protected(sequential)
     threshold = list(ca.thresholds(model).values())[1]

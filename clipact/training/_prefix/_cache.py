@@ -96,18 +96,25 @@ class Prefix:
             if not first.tape.spine:
                 raise UnfitError("the thresholds' modules are not called")
             self._volatile = first.overwritten()
-            again = Recorder(self._sites, self._volatile)
-            self._switch.through(again, lambda: self.full(inputs))
-            if again.overwritten():
-                raise UnfitError("the model overwrites other values each time")
-            self._shape = again.tape.shape
-            with LookedAt(again.tape.tensors()) as looked:
-                output = self.play(again.tape, inputs)
+            again = self._recorded(inputs)
+            with LookedAt(again.tensors()) as looked:  # this spoils what is overwritten
+                player = Player(again, frozenset())
+                output = self._switch.through(player, lambda: self.full(inputs))
             looked.note(output)
-        self._used = looked.used
-        self._volatile &= self._used
-        again.tape.keep(self._used)
-        self._verify(again.tape, inputs)
+            self._used = looked.used
+            self._volatile &= self._used
+            tape = self._recorded(inputs)
+        self._shape = tape.shape
+        tape.keep(self._used)
+        self._verify(tape, inputs)
+
+    def _recorded(self, inputs: Any) -> Tape:
+        recorder = Recorder(self._sites, self._volatile)
+        self._switch.through(recorder, lambda: self.full(inputs))
+        overwritten = recorder.overwritten()
+        if overwritten & self._used if self._used else overwritten:
+            raise UnfitError("the model overwrites other values each time")
+        return recorder.tape
 
     def _verify(self, tape: Tape, inputs: Any) -> None:
         whole = self._probe(lambda: self.full(inputs))
