@@ -19,9 +19,9 @@ class ClipToMean(Method):
     """Replace what leaves its profiled range by the mean of the healthy activations; NaN too.
 
     A fault in a weight usually spoils one channel, at every place where its input is not 0. Falling to 0 takes that
-    channel's whole contribution away from the layer behind it; falling to the mean leaves the usual one. With a range
-    a channel or neuron, and the guard of the output, this is the strongest protection here that trains nothing (see the
-    guide's comparison).
+    channel's whole contribution away from the layer behind it; falling to the mean leaves the usual one. That is better
+    than :class:`ClipToZero` while few channels are faulty, and can be worse where most are. :class:`FaultTuned` finds out
+    which, site by site.
 
     Attributes:
         granularity: One range and mean a ``"layer"``, ``"channel"`` or ``"neuron"``: 2 numbers each, 3 where the activation
