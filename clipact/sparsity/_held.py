@@ -55,6 +55,8 @@ class Held:
         if not self.module.training or output.numel() == 0:
             return
         tau, shape = self.module.tau, self.module.tau.shape
+        if self.zeros.device != tau.device:
+            self.load(self.state())
         axes = shared_axes(output, tau)
         each = output.numel() // tau.numel()
         self.zeros = self.zeros + (each - nonzeros(output.detach(), axes).reshape(shape))

@@ -168,6 +168,28 @@ def test_several_forwards_before_a_backward():
     assert model[1].tau.item() != 1.0
 
 
+def test_nothing_waits_for_the_device():
+    """Values cannot be read on the meta device: reading one would raise."""
+    with torch.device("meta"):
+        model = net()
+    with sparsity.hold_sparsity(model, 0.85) as controller:
+        for _ in range(2):
+            model(torch.randn(8, 16, device="meta")).sum().backward()
+            controller.step()
+
+
+def test_the_model_may_be_moved_later():
+    with torch.device("meta"):
+        model = net()
+    with sparsity.hold_sparsity(model, 0.85) as controller:
+        model.to_empty(device="cpu")
+        model.load_state_dict(net().state_dict())
+        controller.load_state_dict(sparsity.hold_sparsity(net(), 0.85).state_dict())
+        model(torch.randn(8, 16))
+        controller.step()
+        assert model[1].tau.item() != 1.0
+
+
 def test_closing_takes_the_hooks_off():
     model = net()
     controller = sparsity.hold_sparsity(model, 0.85)

@@ -172,6 +172,15 @@ def test_channels_last_and_half_precision_count_alike():
     assert all(each == found[0] for each in found)
 
 
+def test_nothing_waits_for_the_device():
+    """Values cannot be read on the meta device: reading one would raise."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU()).to("meta")
+    with SparsityMeter(model) as meter:
+        model(torch.ones(2, 4, device="meta")).sum().backward()
+    with pytest.raises(RuntimeError, match="meta"):
+        meter.table()
+
+
 def test_requests_without_a_meaning():
     with pytest.raises(SparsityError, match="units='layer'"):
         SparsityMeter(nn.ReLU(), units="layer")
