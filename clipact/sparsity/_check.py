@@ -55,7 +55,7 @@ def check_(net: nn.Module, example: Example, *, point: EdgeOfChaos | None = None
     """
     kind = None if point is None else kind_of(point)
     kinds = () if kind is None else (kind,)
-    watcher = _Watcher(dict(net.named_modules()))
+    watcher = _Watcher()
     with ExitStack() as hooks:
         for module in net.modules():
             if isinstance(module, (*LAYERS, *NORMS, *ACTIVATIONS, *kinds)):
@@ -70,26 +70,26 @@ def check_(net: nn.Module, example: Example, *, point: EdgeOfChaos | None = None
 class _Watcher:
     """Measures what goes into nodes and comes out, without waiting for the device."""
 
-    def __init__(self, modules: dict[str, nn.Module]) -> None:
-        self._modules = modules
-        self._given: list[Tensor] = []
+    def __init__(self) -> None:
+        self._given: list[tuple[nn.Module, Tensor]] = []
         self._behind: dict[str, Tensor] = {}
         self.squares: list[Tensor | None] = []
         self.zeros: list[tuple[Tensor, Tensor, int]] = []
         self.activations: list[nn.Module | None] = []
 
-    def enter(self, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._given.append(_mean_square(inputs[0]))
+    def enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        self._given.append((module, _mean_square(inputs[0])))
 
     def see(self, node: Node, output: Tensor) -> None:
         # of modules within modules only the outer one is a node; a function has no module and is given what it reads
         before = [self._behind[name] for name in node.reads.sources if name in self._behind]
-        self.squares.append(self._given[0] if self._given else before[0] if before else None)
+        module, square = self._given[0] if self._given else (None, before[0] if before else None)
         self._given.clear()
+        self.activations.append(module)
+        self.squares.append(square)
         self._behind[node.name] = _mean_square(output)
         every = tuple(range(output.dim()))
         self.zeros.append((nonzeros(output, every), not_finite(output), output.numel()))
-        self.activations.append(self._modules.get(node.name))
 
 
 def _rows(network: Network, watcher: _Watcher, point: EdgeOfChaos | None) -> list[CheckedSite]:

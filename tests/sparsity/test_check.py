@@ -73,6 +73,14 @@ def test_the_theory_follows_any_weights(activation):
     assert found.rows[0].expected_q == pytest.approx(1.85, rel=0.05)
 
 
+def test_one_activation_object_in_several_places():
+    activation = ca.nn.CReLU(0.5, 0.7)
+    net = nn.Sequential(nn.Linear(500, 500), activation, nn.Linear(500, 500), activation)
+    found = sparsity.check_(net, torch.randn(16, 500))
+    assert [row.name for row in found] == ["1", "3"]
+    assert not any(math.isnan(row.expected_sparsity) for row in found)
+
+
 def test_where_the_theory_says_nothing():
     net = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.ReLU(), nn.Linear(4, 4), nn.GELU())
     rows = sparsity.check_(net, torch.randn(16, 4)).rows
