@@ -90,7 +90,8 @@ class Staircase(Kernel):
         size = magnitude(thresholds[0])
         z = x / size
         soft = self.box.scale * self.box.inside(z)
-        return size * (self._height(z.detach(), thresholds[1].detach()) + (soft - soft.detach()))
+        height = self._steps(z.detach(), thresholds[1].detach())
+        return height * (size / self.levels) + size * (soft - soft.detach())
 
     def gradients(
         self, grad: Tensor, kept: Tensor, thresholds: Sequence[Tensor]
@@ -98,13 +99,13 @@ class Staircase(Kernel):
         v, extremum = thresholds
         z = kept / magnitude(v)
         dx = grad * self.box.slope(z)
-        rise = grad * self._height(z, extremum) - dx * self.box.inside(z)
+        rise = grad * self._steps(z, extremum) / self.levels - dx * self.box.inside(z)
         return dx, rise * v.sign(), None
 
     def forward_block(self, block: Forward) -> None:
         size = magnitude(block.thresholds[0])
         torch.div(block.x, size, out=block.y)
-        self._climb(block.y, block.thresholds[1]).mul_(size)
+        self._climb(block.y, block.thresholds[1]).mul_(size / self.levels)
 
     def backward_block(self, block: Backward) -> None:
         v, extremum = block.thresholds
@@ -115,19 +116,19 @@ class Staircase(Kernel):
         total = block.sums[0]
         if total is not None:
             self._climb(torch.div(block.kept, size, out=height), extremum).mul_(block.grad)
-            part = height.sub_(z.mul_(block.dx)).to(total.dtype)
-            total.add_(part.sum_to_size(total.shape) * v.sign())
+            z.mul_(block.dx).sub_(height, alpha=1 / self.levels)
+            total.sub_(z.to(total.dtype).sum_to_size(total.shape) * v.sign())
 
     def export(self, x: Tensor, thresholds: Sequence[Tensor]) -> Tensor:
         size = magnitude(thresholds[0])
-        return size * self._height(x / size, thresholds[1])
+        return self._steps(x / size, thresholds[1]) * (size / self.levels)
 
-    def _height(self, z: Tensor, extremum: Tensor) -> Tensor:
-        """The part of all steps that ``z``, in clip values, reaches; 0 at NaN."""
-        height = ((z * self.levels + (1 - extremum)).floor().clamp(0, self.levels)) / self.levels
-        return torch.where(height.isnan(), 0.0, height)
+    def _steps(self, z: Tensor, extremum: Tensor) -> Tensor:
+        """How many steps ``z``, in clip values, reaches; none at NaN."""
+        steps = torch.add(1 - extremum, z, alpha=self.levels).floor().clamp(0, self.levels)
+        return torch.where(steps.isnan(), 0.0, steps)
 
     def _climb(self, z: Tensor, extremum: Tensor) -> Tensor:
-        """:meth:`_height` in place."""
-        z.mul_(self.levels).add_(1 - extremum).floor_().clamp_(0, self.levels)
-        return z.nan_to_num_(0.0).div_(self.levels)
+        """:meth:`_steps` in place."""
+        torch.add(1 - extremum, z, alpha=self.levels, out=z)
+        return z.floor_().clamp_(0, self.levels).nan_to_num_(0.0)
