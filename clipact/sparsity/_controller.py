@@ -6,6 +6,7 @@ from typing import Any, Self, final
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.optim import Optimizer
 
 from clipact.errors import ScheduleError, SparsityError
 from clipact.sparsity._granules import thresholded
@@ -44,8 +45,8 @@ def hold_sparsity(
         rate: Share of the error that a step takes back, above 0 and at most 1.
 
     Returns:
-        A controller, at work from now on: call its ``step()`` after each step of the optimizer, and ``close()`` it in the
-        end, or use it in a ``with`` statement.
+        A controller, at work from now on: call its ``step()`` after each step of the optimizer (or ``attach()`` it), and
+        ``close()`` it in the end, or use it in a ``with`` statement.
 
     Raises:
         SparsityError: ``sparsity`` or ``rate`` is out of range.
@@ -136,6 +137,19 @@ class SparsityController:
         self.steps += 1
         for held, (zeros, values) in zip(self._held, self._counts(), strict=True):
             held.move(target, self._rate, zeros, values)
+
+    def attach(self, optimizer: Optimizer) -> Self:
+        """Call :meth:`step` after every step of this optimizer, until :meth:`close`; for loops that are not yours.
+
+        Returns:
+            The controller itself.
+        """
+
+        def hook(*_: Any) -> None:
+            self.step()
+
+        self._handles.append(optimizer.register_step_post_hook(hook))
+        return self
 
     def close(self) -> None:
         """Watch the model no longer; the thresholds stay where they are."""

@@ -190,6 +190,18 @@ def test_the_model_may_be_moved_later():
         assert model[1].tau.item() != 1.0
 
 
+def test_attached_to_an_optimizer_it_steps_by_itself():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with sparsity.hold_sparsity(model, 0.85).attach(optimizer) as controller:
+        for _ in range(3):
+            model(torch.randn(8, 16)).sum().backward()
+            optimizer.step()
+    assert controller.steps == 3
+    optimizer.step()
+    assert controller.steps == 3
+
+
 def test_closing_takes_the_hooks_off():
     model = net()
     controller = sparsity.hold_sparsity(model, 0.85)
