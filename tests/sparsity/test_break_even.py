@@ -32,10 +32,10 @@ def weight(inputs=1000, outputs=4):
 
 def test_the_crossing_of_two_lines(monkeypatch):
     costs = Costs(monkeypatch, dense=100.0, look=1.0, fixed=10.0, each=0.02)
-    # 0.9 · 100 = 10 + 0.02 · n
-    assert abs(MeasuredBreakEven(costs)(4, weight()) - 4000) <= 1
+    # 0.85 · 100 = 10 + 0.02 · n
+    assert abs(MeasuredBreakEven(costs)(4, weight()) - 3750) <= 1
     costs = Costs(monkeypatch, dense=100.0, look=1.0, fixed=10.0, each=0.04)
-    assert abs(MeasuredBreakEven(costs)(4, weight()) - 2000) <= 1
+    assert abs(MeasuredBreakEven(costs)(4, weight()) - 1875) <= 1
 
 
 def test_never_where_skipping_costs_more(monkeypatch):

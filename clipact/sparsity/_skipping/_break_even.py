@@ -15,7 +15,7 @@ __all__ = ["BreakEven", "MeasuredBreakEven"]
 MOST_ROWS: Final = 255
 """Larger batches are dense without a look: there the weight is read once for many rows."""
 
-_MARGIN: Final = 0.9
+_MARGIN: Final = 0.85
 """Skipping has to take this much less time than the dense layer, since both are measured with noise."""
 
 _LOOK: Final = 0.05
