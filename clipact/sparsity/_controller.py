@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, final
 
-import torch
-from torch import Tensor, distributed, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from clipact.errors import ScheduleError, SparsityError
 from clipact.sparsity._granules import thresholded
 from clipact.sparsity._held import Held
+from clipact.sparsity._totals import totals
 from clipact.where import Where
 
 __all__ = ["SparsityController", "hold_sparsity"]
@@ -54,7 +54,7 @@ def hold_sparsity(
         ScheduleError: A ``tau`` is itself trained.
 
     Examples:
-        >>> import clipact as ca
+        >>> import torch, clipact as ca
         >>> _ = torch.manual_seed(0)
         >>> model = nn.Sequential(nn.Linear(8, 64), ca.nn.ShiftedReLU(0.0), nn.Linear(64, 1))
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -135,7 +135,7 @@ class SparsityController:
         """
         target = self.target
         self.steps += 1
-        for held, (zeros, values) in zip(self._held, self._counts(), strict=True):
+        for held, (zeros, values) in zip(self._held, totals(self._held), strict=True):
             held.move(target, self._rate, zeros, values)
 
     def attach(self, optimizer: Optimizer) -> Self:
@@ -187,24 +187,3 @@ class SparsityController:
         _trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _counts(self) -> list[tuple[Tensor, Tensor]]:
-        """Zeros and values of each activation, over all processes."""
-        pairs = [(held.zeros, torch.full_like(held.zeros, held.values)) for held in self._held]
-        if not (distributed.is_available() and distributed.is_initialized()):
-            return pairs
-        self._agree()
-        packed = torch.cat([part.reshape(-1) for pair in pairs for part in pair])
-        distributed.all_reduce(packed)
-        sizes = [part.numel() for pair in pairs for part in pair]
-        parts = iter(packed.split(sizes))
-        return [(next(parts).view_as(zeros), next(parts).view_as(zeros)) for zeros, _ in pairs]
-
-    def _agree(self) -> None:
-        """One running deviation for all processes: the mean of theirs."""
-        packed = torch.cat([held.deviation.reshape(-1) for held in self._held])
-        distributed.all_reduce(packed)
-        packed /= distributed.get_world_size()
-        parts = packed.split([held.deviation.numel() for held in self._held])
-        for held, part in zip(self._held, parts, strict=True):
-            held.deviation = part.view_as(held.deviation)
