@@ -57,13 +57,12 @@ def vgg(
     channels: int, size: int, classes: int, width: int, make: Make, steps: int = 1
 ) -> nn.Module:
     """Convolution, pool, BatchNorm, activation: in this order, since the maximum of spikes loses more than that of values."""
-    first = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
+    large = size >= 16
+    pool = [nn.MaxPool2d(2)] if large else []
+    first = [nn.Conv2d(channels, width, 3, padding=1, bias=False), *pool, nn.BatchNorm2d(width)]
     layers = [make(width), *_conv(width, 2 * width, make), *_conv(2 * width, 2 * width, make, pool=True)]  # fmt: skip
     layers += [*_conv(2 * width, 4 * width, make), *_conv(4 * width, 4 * width, make, pool=True)]
-    features, hidden = 4 * width * (size // 4) ** 2, 4 * width
-    if size >= 28:
-        layers += [*_conv(4 * width, 4 * width, make, pool=True)]
-        features = 4 * width * (size // 8) ** 2
+    features, hidden = 4 * width * (size // (8 if large else 4)) ** 2, 4 * width
     layers += [nn.Flatten(), nn.Linear(features, hidden, bias=False), nn.BatchNorm1d(hidden), make(hidden)]  # fmt: skip
     layers += [nn.Linear(hidden, classes)]
     return Repeated(nn.Sequential(*first), nn.Sequential(*layers), steps)

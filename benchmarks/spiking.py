@@ -52,12 +52,12 @@ def four_fifths() -> Data:
 
 SETTINGS = {
     "digits": Setting("digits", four_fifths, 2_000, 16, Recipe(20, peak=0.1, batch=64, crop=1, flip=False), 5),
-    "fashion": Setting("Fashion-MNIST", fashion_mnist, 30_000, 16, Recipe(5, peak=0.1, crop=2), 3),
+    "fashion": Setting("Fashion-MNIST", fashion_mnist, 30_000, 24, Recipe(5, peak=0.1, crop=2), 3),
     "cifar10": Setting("CIFAR-10 (JPEG)", cifar10, 45_000, 32, Recipe(6, peak=0.1), 1),
 }  # fmt: skip
 METHODS: dict[str, tuple[Make, int]] = {
     "ReLU": (lambda _: nn.ReLU(), 1),
-    "Hoyer, 1 level": (lambda c: HoyerSpike(c), 1),
+    "Hoyer, 1 level": (HoyerSpike, 1),
     "Hoyer, 2 levels": (lambda c: HoyerSpike(c, levels=2), 1),
     "Hoyer, 4 levels": (lambda c: HoyerSpike(c, levels=4, v_threshold=2.0), 1),
     "fixed threshold": (lambda _: FixedSpike(), 1),

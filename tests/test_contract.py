@@ -137,3 +137,62 @@ def test_campaign(model, images, tmp_path, monkeypatch):
 
 def test_sample_size():
     assert faults.sample_size(10**9, margin=0.01, confidence=0.95) == 9604
+
+
+def test_train_thresholds():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Linear(16, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3)
+    ).eval()  # fmt: skip
+    images = torch.randn(240, 6)
+    labels = model(images).argmax(1)
+    train, validate = [(images[:120], labels[:120])], [(images[120:], labels[120:])]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    for method in (ca.methods.FTClipAct(), ca.methods.FitAct(), ca.methods.ProAct()):
+        receipt = ca.protect(model, method, train, validate, progress=False)
+        assert len(receipt.history) > 0
+        names = list(ca.thresholds(model))
+        if not isinstance(method, ca.methods.FTClipAct):
+            assert ca.thresholds(model)[names[-1]].shape == (16,)
+        receipt.restore()
+        assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    receipt = ca.protect(model, ca.methods.Ranger(), train, progress=False)
+    stages = [stage.names for stage in ca.training.progressive(ca.thresholds(model))]
+    assert stages == [["3.threshold"], ["1.threshold"]]
+
+
+def test_sparsity():
+    torch.manual_seed(0)
+    point = ca.sparsity.edge_of_chaos(ca.nn.CReLU, sparsity=0.85, slope=0.75, q_star=1.0)
+    assert {"tau", "m", "sigma_w", "sigma_b", "slope", "curvature", "delta"} <= set(dir(point))
+    layers = [
+        layer
+        for _ in range(6)
+        for layer in (torch.nn.Linear(200, 200), ca.nn.CReLU(point.tau, point.m))
+    ]
+    net, x = torch.nn.Sequential(*layers, torch.nn.Linear(200, 10)), torch.randn(64, 200)
+    ca.sparsity.init_(net, point, example=x)
+    with ca.sparsity.SparsityMeter(net) as meter:
+        net(x)
+    assert abs(meter.table().sparsity - 0.85) < 0.02
+    dense = net(x)
+    ca.sparsity.zero_skip_(net, example=x)
+    assert torch.allclose(net(x), dense, atol=1e-4)
+
+
+def test_spiking():
+    torch.manual_seed(0)
+    model, x = torchvision.models.resnet18(num_classes=10), torch.randn(4, 3, 32, 32)
+    y = torch.randint(10, (4,))
+    snn = ca.spiking.to_spiking_(model, example=x)
+    regularizer = ca.spiking.HoyerRegularizer(snn, 1e-1)
+    loss = torch.nn.functional.cross_entropy(snn(x), y) + regularizer()
+    loss.backward()
+    assert snn.conv1.weight.grad is not None
+    with ca.spiking.SpikeMeter(snn) as meter:
+        snn(x)
+    assert len(meter.table()) == 17
+    assert 0 < meter.table().rate < 1
+    report = ca.spiking.energy_report(snn, x)
+    assert report.layers[0].macs > 0 == report.layers[0].acs
+    assert any(layer.acs > 0 == layer.macs for layer in report.layers)
