@@ -36,11 +36,13 @@ class Way:
         title: In a table.
         method: None leaves the network as it is.
         kinds: What counts as a site.
+        validate: Held-out images at most, for a method that measures each of them under faults hundreds of times.
     """
 
     title: str
     method: ca.methods.Method | None
     kinds: tuple[type[nn.Module], ...] = ca.ACTIVATIONS
+    validate: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Scale:
         half_width: Of the intervals of mean accuracy, at which trials end.
         train: Images to profile and train thresholds on.
         validate: Held-out images to choose thresholds by.
+        batch: Images a step of the training of thresholds.
         device: Where it runs.
         seed: Of networks, thresholds and faults.
     """
@@ -62,6 +65,7 @@ class Scale:
     half_width: float = 0.015
     train: int = 2_000
     validate: int = 500
+    batch: int = 25
     device: str = "cpu"
     seed: int = 0
 
@@ -125,7 +129,8 @@ class Bench:
             return Protected(model, accuracy(model, data.test), 0, 0.0)
         method, spent = _resumable(way.method, path), path.with_suffix(".seconds")
         before, start = float(spent.read_text()) if spent.exists() else 0.0, time.process_time()
-        train, validate = (batches(part, 250) for part in (data.train, data.validate))
+        held_out = data.smaller(validate=way.validate).validate
+        train, validate = batches(data.train, self.scale.batch), batches(held_out, 250)
         try:
             ca.protect(model, method, train, validate, kinds=way.kinds, progress=False)
         finally:  # also when interrupted: the next run goes on

@@ -27,6 +27,7 @@ from clipact.methods import (
     BudgetedPercentile,
     ClipToMean,
     ClipToZero,
+    FaultTuned,
     FitAct,
     FTClipAct,
     ProAct,
@@ -37,7 +38,7 @@ from clipact.training import Descent
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide"
 LAYERS = (*ca.ACTIVATIONS, nn.Linear, nn.Conv2d)
-RATES = [1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4]
+RATES = [1e-7, 5e-7, 1e-6, 1e-5, 3e-5, 1e-4]
 INT8_RATES = [1e-6, 1e-5, 1e-4, 1e-3]  # where they matter
 FORMATS = {"q15.16": faults.FixedPoint(32, 16), "fp32": faults.Native(), "int8": faults.Int8()}
 FIT_ACT_EPOCHS = 20  # the paper has 100
@@ -50,7 +51,7 @@ WAYS = {
     "none": Way("none", None),
     "ranger": Way("Ranger", Ranger()),
     "zero": Way("ClipToZero", ClipToZero()),
-    "ftclipact": Way("FTClipAct", FTClipAct()),
+    "ftclipact": Way("FTClipAct", FTClipAct(), validate=200),
     "fitact": Way("FitAct", FitAct(descent=replace(FitAct().descent, epochs=FIT_ACT_EPOCHS))),
     "proact": Way("ProAct", ProAct()),
     "zero-guard": Way("ClipToZero, output guard", ClipToZero(output_guard=True)),
@@ -62,6 +63,7 @@ WAYS = {
         ProAct(slope=RelativeSlope(), vector=SHORT, **GUARDED),
     ),
     "mean": Way("ClipToMean, channel, output guard", ClipToMean(**GUARDED)),
+    "tuned": Way("FaultTuned, channel, output guard", FaultTuned(samples=200, **GUARDED)),
 }
 TRANSFORMER_WAYS = {
     "none": WAYS["none"],
