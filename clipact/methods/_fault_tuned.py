@@ -51,7 +51,7 @@ class FaultTuned(Method):
         passes: How often each site's setting is sought.
         target: Where faults fall.
         format: In which bits; ``faults.Native()`` takes them as they are in memory.
-        seed: Which series of draws.
+        seed: Which series of draws; another than that of the campaign that judges the outcome, which should not see the same.
         granularity: One range and fill a ``"layer"``, ``"channel"`` or ``"neuron"``.
         output_guard: Also map a logit outside its profiled range to its class minimum.
         guard_margin: Factor on that range.
@@ -75,7 +75,7 @@ class FaultTuned(Method):
     passes: int = 1
     target: Target = Weights() | Biases()
     format: Format = FixedPoint(bits=32, fraction=16)  # noqa: RUF009 - immutable
-    seed: int = 0
+    seed: int = 1000
     granularity: Granularity | str = Granularity.CHANNEL
     output_guard: bool = True
     guard_margin: float = 1.25

@@ -48,7 +48,7 @@ class FTClipAct(Method):
         target: Where faults fall.
         format: In which bits; the default is the Q15.16 of the comparisons in the literature, ``faults.Native()`` takes
             them as they are in memory.
-        seed: Which series of draws.
+        seed: Which series of draws; another than that of the campaign that judges the outcome, which should not see the same.
         granularity: ``"layer"`` as in the paper; finer thresholds are the same share of each of their maxima.
         samples: Held-out samples, the first of ``validate``, on which a draw is measured; None for all.
 
@@ -78,7 +78,7 @@ class FTClipAct(Method):
     delta: float = 0.2
     target: Target = Weights() | Biases()
     format: Format = FixedPoint(bits=32, fraction=16)  # noqa: RUF009 - immutable
-    seed: int = 0
+    seed: int = 1000
     granularity: Granularity | str = Granularity.LAYER
     samples: int | None = None
 
