@@ -185,8 +185,8 @@ def test_spiking():
     model, x = torchvision.models.resnet18(num_classes=10), torch.randn(4, 3, 32, 32)
     y = torch.randint(10, (4,))
     snn = ca.spiking.to_spiking_(model, example=x)
-    regularizer = ca.spiking.HoyerRegularizer(snn, 1e-1)
-    loss = torch.nn.functional.cross_entropy(snn(x), y) + regularizer()
+    criterion = torch.nn.CrossEntropyLoss()
+    loss = criterion(snn(x), y) + ca.spiking.HoyerRegularizer(snn, 1e-1)()
     loss.backward()
     assert snn.conv1.weight.grad is not None
     with ca.spiking.SpikeMeter(snn) as meter:

@@ -11,8 +11,10 @@ from clipact.functional import hoyer_spike
 from clipact.functional._hoyer import along
 from clipact.functional._hoyer_spike import check_surrogate
 from clipact.functional._hoyer_sums import Clip, magnitude
+from clipact.functional._run import transforming
 from clipact.nn._base import Activation
 from clipact.nn._hoyer_statistics import Statistic, check_scale, new_running
+from clipact.nn._last_input import LastInput
 
 
 @final
@@ -105,6 +107,7 @@ class HoyerSpike(Activation):
         self.grad_scale = grad_scale
         self.nan_to_zero = nan_to_zero
         self.sync_statistics = sync_statistics
+        self.last_input = LastInput()
         self._statistic().check()
         self.register_buffer("running_extremum", new_running(num_features))
         self.register_buffer("batches_seen", torch.zeros(num_features or 1, dtype=torch.int64))
@@ -128,6 +131,8 @@ class HoyerSpike(Activation):
         statistic = self._statistic()
         channel = statistic.channel(x)
         place = self.running_extremum
+        if not torch.compiler.is_compiling() and not transforming():
+            self.last_input.keep(x if self.training and torch.is_grad_enabled() else None)
         if self.training:
             place = statistic.follow(x, self.v_threshold, place, self.batches_seen)
         return hoyer_spike(

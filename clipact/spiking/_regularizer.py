@@ -23,9 +23,10 @@ class HoyerRegularizer:
     number of elements and :math:`H` the :func:`clipact.functional.hoyer_ratio`. Each term lies in (0, 1], whatever the
     sizes of batch, image and layer. It buys fewer spikes rather than accuracy.
 
-    Make it before the forward pass and call it once after each: it looks at the inputs of the layers through hooks, which
-    leave inputs, outputs and the surrogate gradient alone. The model can be copied and saved meanwhile; copies are not
-    looked at. The hooks go with :meth:`remove`, at the end of a ``with`` block, or with this object.
+    Make it before the training loop and call it once after each forward pass: it looks at the inputs of the layers through
+    hooks, which leave inputs, outputs and the surrogate gradient alone. The model can be copied and saved meanwhile;
+    copies are not looked at. The hooks go with :meth:`remove`, at the end of a ``with`` block, or with this object. Made
+    after a forward pass in training mode, it takes what the layers were last given; of a compiled model that is not known.
 
     Every :class:`clipact.nn.HoyerSpike` counts. The paper leaves the last layer of the network out, which is the one that
     does not spike.
@@ -69,6 +70,8 @@ class HoyerRegularizer:
         self.weight = weight
         self.normalized = normalized
         self._ratios: dict[int, Tensor] = {}
+        self._is_new = True
+        self._layers = [weakref.ref(layer) for layer in layers]
         handles = [
             layer.register_forward_pre_hook(_Look(self, index))
             for index, layer in enumerate(layers)
@@ -81,17 +84,29 @@ class HoyerRegularizer:
         Raises:
             SpikingError: There was none since the last call.
         """
-        if not self._ratios:
+        if not self._ratios and not (self._is_new and self._look_back()):
             raise SpikingError(
-                "HoyerRegularizer was called without a forward pass of the model; make it before the pass, and call it once"
-                " after each"
+                "HoyerRegularizer was called without a forward pass of the model in training mode; make it before the pass, and"
+                " call it once after each"
             )
         total = torch.stack(list(self._ratios.values())).sum()
         self._ratios.clear()
         return self.weight * total
 
+    def _look_back(self) -> bool:
+        """Take what the layers were last given, if all of them were given something."""
+        layers = [layer for reference in self._layers if (layer := reference()) is not None]
+        last = [layer.last_input.take() for layer in layers]
+        for index, (layer, x) in enumerate(zip(layers, last, strict=True)):
+            if x is not None:
+                self.look(index, layer, x)
+        if any(x is None for x in last):
+            self._ratios.clear()
+        return bool(self._ratios)
+
     def look(self, index: int, layer: HoyerSpike, x: Tensor) -> None:
         """Take the ratio of a layer's input; called by the hooks."""
+        self._is_new = False
         clipped = saturated_relu(x, layer.v_threshold.abs(), nan_to_zero=True)
         self._ratios[index] = hoyer_ratio(clipped, normalized=self.normalized)
 

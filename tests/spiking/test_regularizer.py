@@ -49,6 +49,28 @@ def test_the_loss_is_the_sum_over_layers_of_the_ratios():
     assert paper().item() == pytest.approx(1e-8 * sum(expected), rel=1e-5)
 
 
+def test_made_after_the_forward_pass_it_looks_back():
+    model = network()
+    before = HoyerRegularizer(model, 0.5)
+    loss = model(images()).sum() + HoyerRegularizer(model, 0.5)()
+    expected = model(images()).sum() + before()
+    torch.testing.assert_close(loss, expected)
+    grads = [torch.autograd.grad(each, model[0].weight)[0] for each in (loss, expected)]
+    torch.testing.assert_close(*grads)
+    model.eval()(images())
+    with pytest.raises(SpikingError, match="in training mode"):
+        HoyerRegularizer(model, 0.5)()
+
+
+def test_what_layers_were_last_given_is_neither_copied_nor_saved():
+    model = network()
+    model(images())
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        with pytest.raises(SpikingError, match="without a forward pass"):
+            HoyerRegularizer(other, 0.5)()
+    assert HoyerRegularizer(model, 0.5)() > 0
+
+
 def test_it_does_not_depend_on_the_size_of_the_batch():
     model = network()
     regularizer = HoyerRegularizer(model, 1.0)
