@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor, nn
 
 from clipact.calibration import (
@@ -20,6 +21,7 @@ from clipact.errors import CalibrationError, ThresholdError
 from clipact.methods._base import Scope
 from clipact.nn import OutputGuard
 from clipact.surgery import Receipt, Site, guard_output, replace_activations
+from clipact.where import Where, named
 
 Make = Callable[[Site, Tensor, Tensor], nn.Module]
 
@@ -92,6 +94,8 @@ def install(
 ) -> Receipt:
     """Profile, then put ``make(site, low, high)`` at every site, and a guard on the output if asked to.
 
+    With a guard, the layer that gives the output is left to it.
+
     Raises:
         CalibrationError: A guard is asked for, but the output is not one tensor of logits.
     """
@@ -111,7 +115,7 @@ def install(
         model,
         lambda site: make(site, *ranges[site.name]),
         example=example,
-        where=scope.where,
+        where=scope.where if guards is None else without_output(scope.where, found),
         kinds=scope.kinds,
     )
     return receipt if guards is None else receipt.then(guard_output(model, guards))
@@ -130,3 +134,23 @@ def output_guard(profile: Profile, bounds: Bounds) -> OutputGuard:
             f"output_guard=True asked for, but the model returns {found}; the guard needs logits of shape (N, classes)"
         )
     return OutputGuard(*bounds.of(output))
+
+
+def without_output(where: Where | None, profile: Profile) -> Where | None:
+    """What is picked, but the site whose values are those of the model's output.
+
+    A faulty logit that a range restricts to a usual value may win the vote; one that the guard sees loses it.
+    """
+    *others, last = profile
+    if not others or profile.output is None or not _same(profile[last], profile.output):
+        return where
+    kept = ~named(last)
+    return kept if where is None else where & kept
+
+
+def _same(one: SiteProfile, other: SiteProfile) -> bool:
+    mine, theirs = one.moments, other.moments
+    return one.shape == other.shape and all(
+        torch.equal(a, b)
+        for a, b in ((mine.largest, theirs.largest), (mine.smallest, theirs.smallest))
+    )

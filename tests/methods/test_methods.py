@@ -106,6 +106,16 @@ def test_the_guard_turns_an_impossible_logit_into_its_class_minimum(batches):
     assert torch.equal(guarded[:, 1], low[1].expand(16))
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_layer_that_gives_the_output_is_left_to_the_guard(method, batches):
+    kinds = (*ca.ACTIVATIONS, nn.Linear)
+    for guard, names in ((True, ["2", "4", ""]), (False, ["2", "4", "6"])):
+        receipt = ca.protect(
+            small(), method(output_guard=guard), batches, kinds=kinds, progress=False
+        )
+        assert [site.name for site, _ in receipt.changes] == names
+
+
 def test_the_guard_leaves_room(batches):
     model = small()
     profile = ca.calibrate(model, batches)

@@ -10,7 +10,12 @@ from clipact import faults
 
 transformers = pytest.importorskip("transformers")
 
-METHODS = [ca.methods.Ranger(), ca.methods.ClipToZero(), ca.methods.ClipToMean()]
+# a fused attention rounds otherwise than the plain one that calibration sees, so the largest value may be exceeded
+METHODS = [
+    ca.methods.Ranger(margin=1.001),
+    ca.methods.ClipToZero(margin=1.001),
+    ca.methods.ClipToMean(margin=1.001),
+]
 
 
 def vision():
@@ -92,7 +97,6 @@ def test_on_the_calibration_data_nothing_changes_and_restore_undoes(name, method
     model = make()
     before, keys = output(model, batch), list(model.state_dict())
     receipt = ca.protect(model, method, batch, kinds=ca.LAYERS, progress=False)
-    # Ranger and ClipToZero also restrict the layer that gives the logits; a guard would do that for ClipToMean
     torch.testing.assert_close(output(model, batch), before, rtol=1e-5, atol=1e-6)
     receipt.restore()
     assert list(model.state_dict()) == keys

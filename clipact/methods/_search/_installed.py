@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from clipact.calibration import (
@@ -17,9 +16,8 @@ from clipact.calibration import (
     to_device_of,
 )
 from clipact.methods._base import Scope
-from clipact.methods._bounds import Bounds, output_guard
+from clipact.methods._bounds import Bounds, output_guard, without_output
 from clipact.surgery import Receipt, Site, guard_output, replace_activations
-from clipact.where import Where, named
 
 Make = Callable[[Site, SiteProfile], nn.Module]
 
@@ -61,25 +59,8 @@ def install_sites(
         model,
         lambda site: make(site, profile[site.name]),
         example=to_device_of(model, model_inputs(first)),
-        where=scope.where if guards is None else _without_output(scope.where, profile),
+        where=scope.where if guards is None else without_output(scope.where, profile),
         kinds=scope.kinds,
     )
     receipt = receipt if guards is None else receipt.then(guard_output(model, guards))
     return Installed(receipt, profile)
-
-
-def _without_output(where: Where | None, profile: Profile) -> Where | None:
-    """What is picked, but the site whose values are those of the model's output."""
-    *others, last = profile
-    if not others or profile.output is None or not _same(profile[last], profile.output):
-        return where
-    kept = ~named(last)
-    return kept if where is None else where & kept
-
-
-def _same(one: SiteProfile, other: SiteProfile) -> bool:
-    mine, theirs = one.moments, other.moments
-    return one.shape == other.shape and all(
-        torch.equal(a, b)
-        for a, b in ((mine.largest, theirs.largest), (mine.smallest, theirs.smallest))
-    )
