@@ -115,13 +115,22 @@ class Bench:
 
     def protected(self, key: str, way: Way) -> Protected:
         """The network protected this way; read from the disk if it was before."""
-        if key not in self.protections:
-            path = self.scale.folder / self.net / f"{key}.pt"
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                torch.save(self._protect(way, path), path)
-            self.protections[key] = torch.load(path, weights_only=False)  # a file of our own
-        return self.protections[key]
+        if self.kept(key) is None:
+            path = self._path(key)
+            torch.save(self._protect(way, path), path)
+        found = self.kept(key)
+        assert found is not None
+        return found
+
+    def kept(self, key: str) -> Protected | None:
+        """What was protected before."""
+        if key not in self.protections and self._path(key).exists():
+            found = torch.load(self._path(key), weights_only=False)  # a file of our own
+            self.protections[key] = found
+        return self.protections.get(key)
+
+    def _path(self, key: str) -> Path:
+        return self.scale.folder / self.net / f"{key}.pt"
 
     def _protect(self, way: Way, path: Path) -> Protected:
         model, data = copy.deepcopy(self.model), self.data

@@ -46,8 +46,8 @@ def methods_table(bench: Bench, ways: Mapping[str, Way]) -> str:
     header = ["method", "clean accuracy, all test images", "thresholds", "more memory", "processor seconds to set them"]  # fmt: skip
     rows: list[list[str]] = []
     for key, way in ways.items():
-        if key in bench.protections:
-            own = bench.protections[key]
+        own = bench.kept(key)
+        if own is not None:
             share = f"{100 * own.thresholds / memory:.3f} %" if own.thresholds else "0"
             rows.append([way.title, f"{100 * own.clean:.1f} %", f"{own.thresholds:,}", share, f"{own.seconds:.0f}"])  # fmt: skip
     return table(header, rows)
@@ -57,10 +57,10 @@ def accuracy_table(found: Mapping[str, Results], ways: Mapping[str, Way]) -> str
     """Mean accuracy in percent with its interval, at each rate."""
     rates = sorted({rate for results in found.values() for rate in results})
     rows = [
-        [ways[key].title, *(_mean(results.get(rate)) for rate in rates)]
+        [ways[key].title, _golden(results), *(_mean(results.get(rate)) for rate in rates)]
         for key, results in found.items()
     ]
-    return table(["method", *map(short, rates)], rows)
+    return table(["method", "no faults", *map(short, rates)], rows)
 
 
 def differences_table(
@@ -92,3 +92,7 @@ def _mean(result: faults.Result | None) -> str:
         return ""
     found = result.summary().rows[0].means["accuracy"]
     return f"{100 * found.estimate:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def _golden(results: Results) -> str:
+    return f"{100 * next(iter(results.values())).golden['accuracy']:.1f}"

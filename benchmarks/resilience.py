@@ -9,6 +9,7 @@ it was. The tables are written from what there is. How long it takes is written 
 """
 
 import argparse
+import datetime
 import itertools
 import time
 from dataclasses import replace
@@ -44,6 +45,7 @@ FORMATS = {"q15.16": faults.FixedPoint(32, 16), "fp32": faults.Native(), "int8":
 FIT_ACT_EPOCHS = 20  # the paper has 100
 SHORT = Descent(rate=1e-2, epochs=10, warmup=5)
 PICTURE = ("vgg", "q15.16")
+DRAWN = ("none", "ranger", "zero", "ftclipact", "fitact", "proact", "budget", "tuned")
 BASELINES = {"vit": "zero"}
 
 GUARDED = {"granularity": "channel", "output_guard": True}
@@ -54,7 +56,6 @@ WAYS = {
     "ftclipact": Way("FTClipAct", FTClipAct(), validate=200),
     "fitact": Way("FitAct", FitAct(descent=replace(FitAct().descent, epochs=FIT_ACT_EPOCHS))),
     "proact": Way("ProAct", ProAct()),
-    "zero-guard": Way("ClipToZero, output guard", ClipToZero(output_guard=True)),
     "zero-channel": Way("ClipToZero, channel", ClipToZero(granularity="channel")),
     "zero-channel-guard": Way("ClipToZero, channel, output guard", ClipToZero(**GUARDED)),
     "budget": Way("BudgetedPercentile, channel, output guard", BudgetedPercentile(**GUARDED)),
@@ -116,18 +117,19 @@ def about(bench, found):
         f"{SUBJECTS[bench.net].title} on {bench.data.name}, faults in {results[-1].description}; {spread} trials of"
         f" {bench.scale.images} test images a cell, {seconds / 60:.0f} minutes of trials. Mean accuracy in percent with its 95 %"
         f" interval by bit error rate; below, the difference in points, trial by trial. {machine(torch.device(bench.scale.device))},"
-        f" 1 thread, torch {torch.__version__.split('+')[0]}."
+        f" 1 thread beside other work, torch {torch.__version__.split('+')[0]}, {datetime.date.today()}."
     )
 
 
 def draw(net, setting, found, ways, path):
-    curves = {ways[key].title: one_curve(results) for key, results in found.items()}
+    drawn = {key: results for key, results in found.items() if key in DRAWN}
+    curves = {ways[key].title: one_curve(results) for key, results in drawn.items()}
     title = f"{SUBJECTS[net].title}, {setting.name}: accuracy against bit error rate"
     figure = ca.report.accuracy_vs_ber(curves, title=title)
     figure.savefig(path, metadata={"Date": None})
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -147,7 +149,11 @@ def main():
     parser.add_argument("--seed", type=int, default=Scale.seed)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="then write what there is")  # fmt: skip
     parser.add_argument("--write", type=Path, default=GUIDE, help="folder of tables and picture")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
     torch.set_num_threads(1)
     scale = Scale(
         images=options.images,
@@ -174,10 +180,9 @@ def main():
 def write(bench, ways, setting, found, folder):
     text = page(bench, ways, setting, found, BASELINES.get(bench.net, "proact"))
     (folder / f"_resilience_{bench.net}_{setting}.md").write_text(text)
-    if bench.protections:
-        text = methods_table(bench, ways)
-        (folder / f"_resilience_{bench.net}_methods.md").write_text(text + "\n")
-    print(text)
+    methods = methods_table(bench, ways) + "\n"
+    (folder / f"_resilience_{bench.net}_methods.md").write_text(methods)
+    print(methods, text, sep="\n")
     if (bench.net, str(setting)) == PICTURE:
         draw(bench.net, setting, found, ways, folder / "resilience.svg")
 

@@ -36,10 +36,10 @@ def test_cells_are_kept_paired_and_tabulated(scale):
     again = Bench.of("digits", scale).campaign("zero", ways["zero"], setting, 1e-4, 0.0)
     assert again.values("accuracy").tolist() == found["zero"][1e-4].values("accuracy").tolist()
     assert bench.campaign("zero", ways["zero"], setting, 1e-5, 0.0) is None
-    assert "ClipToZero, layer | " in methods_table(bench, ways)
-    assert accuracy_table(found, ways).splitlines()[0] == "| method | 1e-6 | 1e-4 |"
+    assert "| ClipToZero | " in methods_table(bench, ways)
+    assert accuracy_table(found, ways).splitlines()[0] == "| method | no faults | 1e-6 | 1e-4 |"
     differences = differences_table(found, ways, "none", same_faults=True)
-    assert differences.splitlines()[2].startswith("| ClipToZero, layer | ")
+    assert differences.splitlines()[2].startswith("| ClipToZero | ")
 
 
 def test_thresholds_are_hit_only_where_there_are_any(scale):
