@@ -24,6 +24,8 @@ from clipact.nn import Mended
 from clipact.surgery import Receipt, Site
 
 _SCALES: Final = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4)
+_PERCENTILES: Final = (99.99, 99.95, 99.9, 99.8, 99.5, 99.0)
+_MOVE: Final = 0.85
 
 
 @final
@@ -33,12 +35,12 @@ class FaultTuned(Method):
 
     A trained method usually has small thresholds as its objective, and hopes for resilience. Here the objective is
     the accuracy on ``validate`` under faults drawn from the given target and number format, the same draws for every
-    setting. A setting is, for each site, a factor on the profiled range of every channel, and whether values outside fall
-    to 0 or to the healthy mean. First one setting for all sites is sought, then each site's own, last to first: narrower,
-    wider, the other fill, or none at all. A setting that loses more clean accuracy than the budget is not tried under
+    setting. A setting is, for each site, a percentile of the profiled activations of every channel, a factor on it, and whether values
+    outside fall to 0 or to the healthy mean. First one setting for all sites is sought, then each site's own, last to
+    first: narrower, wider, the other fill, or no range at all. A setting that loses more clean accuracy than the budget is not tried under
     faults; one that can no longer win is not measured to the end. The output is guarded.
 
-    ``receipt.history`` has a row a setting: ``site`` (None for all), ``scale``, ``fill``, ``clean`` accuracy, accuracy
+    ``receipt.history`` has a row a setting: ``site`` (None for all), ``percentile``, ``scale``, ``fill``, ``clean`` accuracy, accuracy
     ``under_faults`` (None where it was not measured to the end), ``draws``, and whether it was ``accepted``.
 
     Attributes:
@@ -104,7 +106,7 @@ class FaultTuned(Method):
             train,
             scope,
             self._make,
-            sketches=None,
+            sketches=self._sketches,
             guard=self._guard() if self.output_guard else None,
         )
         try:
@@ -122,7 +124,7 @@ class FaultTuned(Method):
         rates = self.rates
         if rates is None:
             rates = (harmful_rate(model, part, self._plan((1.0,)), self.lost),)
-        most = 2 * len(_SCALES) + self.passes * len(sites) * 4
+        most = 2 * len(_SCALES + _PERCENTILES) + self.passes * len(sites) * 4
         with Progress("fault-tuned", most, show) as progress:
             faulty = FaultyAccuracy(model, part, self._plan(rates), lambda: None)
             climb = Climb(sites, faulty, accuracy, least, progress.advance)
@@ -133,19 +135,33 @@ class FaultTuned(Method):
         installed.receipt.history = climb.history
 
     def _together(self, climb: Climb) -> None:
+        """The best factor and the best percentile, each as narrow as it goes on getting better, with both fills."""
+        series = [[Setting(scale, mean=False) for scale in _SCALES]]
+        if self._sketches is not None:
+            series.append([Setting(1.0, mean=False, percentile=p) for p in _PERCENTILES])
         for mean in (False, True):
-            for scale in _SCALES:
-                if not climb.try_all(Setting(scale, mean)) and scale < 1.0:
-                    break
+            for settings in series:
+                before = False
+                for setting in settings:
+                    better = climb.try_all(setting._replace(mean=mean))
+                    if before and not better:
+                        break
+                    before = better or before
 
     def _one_by_one(self, climb: Climb, sites: int) -> None:
         for place in reversed(range(sites)):
-            scale, mean = climb.settings[place]
-            climb.try_one(place, Setting(scale, not mean))
-            scale, mean = climb.settings[place]
-            if not climb.try_one(place, Setting(scale * 0.85, mean)):
-                climb.try_one(place, Setting(scale / 0.85, mean))
-            climb.try_one(place, Setting(math.inf, mean))
+            now = climb.settings[place]
+            climb.try_one(place, now._replace(mean=not now.mean))
+            now = climb.settings[place]
+            if not climb.try_one(place, now._replace(scale=now.scale * _MOVE)):
+                climb.try_one(place, now._replace(scale=now.scale / _MOVE))
+            climb.try_one(place, climb.settings[place]._replace(scale=math.inf))
+
+    @property
+    def _sketches(self) -> Granularity | None:
+        """Profiles keep percentiles by layer and channel."""
+        granularity = Granularity(self.granularity)
+        return None if granularity is Granularity.NEURON else granularity
 
     def _sites(self, installed: Installed) -> list[TunedSite]:
         granularity = Granularity(self.granularity)

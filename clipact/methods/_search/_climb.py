@@ -70,6 +70,7 @@ class Climb:
         self.history.append(
             {
                 "site": site,
+                "percentile": changed.percentile,
                 "scale": changed.scale,
                 "fill": "mean" if changed.mean else "zero",
                 "clean": clean / self._accuracy.samples,

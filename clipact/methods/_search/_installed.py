@@ -16,8 +16,8 @@ from clipact.calibration import (
     to_device_of,
 )
 from clipact.methods._base import Scope
-from clipact.methods._bounds import Bounds, output_guard, without_output
-from clipact.surgery import Receipt, Site, guard_output, replace_activations
+from clipact.methods._bounds import Bounds, output_guard, with_guard, without_output
+from clipact.surgery import Receipt, Site, replace_activations
 
 Make = Callable[[Site, SiteProfile], nn.Module]
 
@@ -62,5 +62,4 @@ def install_sites(
         where=scope.where if guards is None else without_output(scope.where, profile),
         kinds=scope.kinds,
     )
-    receipt = receipt if guards is None else receipt.then(guard_output(model, guards))
-    return Installed(receipt, profile)
+    return Installed(with_guard(receipt, model, guards), profile)

@@ -4,8 +4,10 @@ import math
 from typing import NamedTuple, final
 
 import torch
+from torch import nn
 
 from clipact.calibration import Granularity, SiteProfile
+from clipact.methods._bounds import Bounds
 from clipact.nn import Mended
 
 
@@ -13,12 +15,14 @@ class Setting(NamedTuple):
     """What stands at a site.
 
     Attributes:
-        scale: Factor on the profiled range; infinite for a site that restricts nothing but NaN.
+        scale: Factor on the range; infinite for a site that restricts nothing but NaN.
         mean: Fall to the healthy mean; else to 0.
+        percentile: Of the profile, of which the range is.
     """
 
     scale: float
     mean: bool
+    percentile: float = 100.0
 
 
 @final
@@ -37,7 +41,8 @@ class TunedSite:
     ) -> None:
         self.name, self.setting = name, Setting(1.0, mean=False)
         self._module = module
-        self._low, self._high = module.low.detach().clone(), module.high.detach().clone()
+        self._rectified = isinstance(module.activation, nn.ReLU)
+        self._profile, self._granularity = profile, granularity
         self._mean = profile.mean(granularity)
 
     def set(self, setting: Setting) -> None:
@@ -49,6 +54,9 @@ class TunedSite:
                 module.low.fill_(-math.inf)
                 module.high.fill_(math.inf)
             else:
-                module.low.copy_(self._low * setting.scale)
-                module.high.copy_(self._high * setting.scale)
+                low, high = Bounds(self._granularity, setting.percentile, 1.0).of(self._profile)
+                module.low.copy_(
+                    torch.zeros_like(module.low) if self._rectified else low * setting.scale
+                )
+                module.high.copy_(high * setting.scale)
             module.fill.copy_(self._mean if setting.mean else torch.zeros_like(self._mean))
