@@ -118,7 +118,7 @@ def install(
         where=scope.where if guards is None else without_output(scope.where, found),
         kinds=scope.kinds,
     )
-    return receipt if guards is None else receipt.then(guard_output(model, guards))
+    return with_guard(receipt, model, guards)
 
 
 def output_guard(profile: Profile, bounds: Bounds) -> OutputGuard:
@@ -134,6 +134,17 @@ def output_guard(profile: Profile, bounds: Bounds) -> OutputGuard:
             f"output_guard=True asked for, but the model returns {found}; the guard needs logits of shape (N, classes)"
         )
     return OutputGuard(*bounds.of(output))
+
+
+def with_guard(receipt: Receipt, model: nn.Module, guard: OutputGuard | None) -> Receipt:
+    """The receipt with that of the guard, if there is one; where it cannot be put, what the receipt is of is undone."""
+    if guard is None:
+        return receipt
+    try:
+        return receipt.then(guard_output(model, guard))
+    except BaseException:
+        receipt.restore()
+        raise
 
 
 def without_output(where: Where | None, profile: Profile) -> Where | None:

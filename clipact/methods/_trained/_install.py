@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from clipact.calibration import Granularity, SiteProfile, calibrate, to_device_of
 from clipact.errors import CalibrationError, SelectionError, TrainingError
 from clipact.methods._base import Scope
-from clipact.methods._bounds import Bounds, output_guard
+from clipact.methods._bounds import Bounds, output_guard, with_guard
 from clipact.methods._slopes import Slope
 from clipact.methods._trained._data import Sets
 from clipact.nn import RangeRestricted
-from clipact.surgery import Receipt, Site, find_sites, guard_output, replace_activations
+from clipact.surgery import Receipt, Site, find_sites, replace_activations
 
 __all__ = ["Layout", "install"]
 
@@ -77,7 +77,7 @@ def install(model: nn.Module, sets: Sets, scope: Scope, layout: Layout) -> Recei
     receipt = replace_activations(
         model, make, example=example, where=scope.where, kinds=scope.kinds
     )
-    return receipt if guards is None else receipt.then(guard_output(model, guards))
+    return with_guard(receipt, model, guards)
 
 
 def _range(site: SiteProfile, granularity: Granularity) -> Tensor:
