@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=2000, help="training images")
     parser.add_argument("--validate", type=int, default=1000, help="held-out images")
     parser.add_argument("--batch", type=int, default=125)
-    parser.add_argument("--small", type=int, default=96, help="images for the ratios")
+    parser.add_argument("--small", type=int, default=48, help="images for the ratios")
     parser.add_argument("--write", type=Path, help="write the tables to this file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
