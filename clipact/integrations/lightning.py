@@ -2,8 +2,6 @@
 
 from typing import Any, final
 
-from typing_extensions import override
-
 from clipact.errors import MissingExtraError
 from clipact.training import Pacer
 
@@ -31,51 +29,42 @@ class ProgressiveThresholds(Callback):
     def __init__(self, pacer: Pacer) -> None:
         self.pacer = pacer
 
-    @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Before the strategy wraps the model."""
         if stage == "fit":
             self.pacer.progression.open()
 
-    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Optimizers that lack a threshold are refused here."""
         self.pacer.attach(*trainer.optimizers)
         trainer.should_stop = trainer.should_stop or self.pacer.done
 
-    @override
     def on_before_optimizer_step(self, *_: Any, **__: Any) -> None:
         """Before clipping."""
         self.pacer.before_optimizer_step()
 
-    @override
     def on_train_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
         """Stop after the last stage's last update."""
         trainer.should_stop = trainer.should_stop or self.pacer.done
 
-    @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the epoch, and stop after the last."""
         self.pacer.epoch_end()
         trainer.should_stop = trainer.should_stop or self.pacer.done
 
-    @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put flags and hooks back."""
         if stage == "fit":
             self.pacer.close()
 
-    @override
     def on_exception(self, *_: Any, **__: Any) -> None:
         """Likewise."""
         self.pacer.close()
 
-    @override
     def state_dict(self) -> dict[str, Any]:
         """For checkpoints."""
         return self.pacer.state_dict()
 
-    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From checkpoints."""
         self.pacer.load_state_dict(state_dict)

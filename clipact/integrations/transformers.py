@@ -2,8 +2,6 @@
 
 from typing import Any, final
 
-from typing_extensions import override
-
 from clipact.errors import MissingExtraError
 from clipact.training import Pacer
 from clipact.training._optimizers import check_optimizers
@@ -36,7 +34,6 @@ class ProgressiveThresholds(TrainerCallback):
     def __init__(self, pacer: Pacer) -> None:
         self.pacer = pacer
 
-    @override
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -47,12 +44,10 @@ class ProgressiveThresholds(TrainerCallback):
             self.pacer.load_state_dict(saved)
         self._after(state, control)
 
-    @override
     def on_pre_optimizer_step(self, *_: Any, **__: Any) -> None:
         """Gate."""
         self.pacer.before_optimizer_step()
 
-    @override
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -60,7 +55,6 @@ class ProgressiveThresholds(TrainerCallback):
         self.pacer.after_optimizer_step()
         self._after(state, control)
 
-    @override
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -68,7 +62,6 @@ class ProgressiveThresholds(TrainerCallback):
         self.pacer.epoch_end()
         self._after(state, control)
 
-    @override
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """Put flags and hooks back."""
         self.pacer.close()
