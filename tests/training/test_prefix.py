@@ -261,6 +261,69 @@ def test_a_model_that_changes_its_course_later_runs_in_full_from_then_on(place):
         assert memory._tapes[place] is None
 
 
+class Choosing(nn.Module):
+    """Looks at more of what its layers returned where the input is mostly positive."""
+
+    class Both(nn.Module):
+        def forward(self, x):
+            return x, x * 2, x.argmax(1)
+
+    def __init__(self):
+        super().__init__()
+        self.both, self.relu = self.Both(), nn.ReLU()
+
+    def forward(self, x):
+        one, two, place = self.both(x)
+        y = self.relu(one)
+        if x.mean() > 0:
+            return y + two + one.gather(1, place[:, None])
+        return y
+
+
+def test_a_batch_for_which_other_values_are_looked_at_runs_in_full():
+    torch.manual_seed(0)
+    model = Choosing()
+    model.relu = ca.nn.HyReLU(1.0)
+    batches = [torch.randn(4, 4) - 3, torch.randn(4, 4) + 3, torch.randn(4, 4) - 3]
+    with frozen(model), prefix_of(model, [model.relu.threshold], ROOM) as prefix:
+        whole = [model(batch) for batch in batches]
+        memory = Memory(prefix)
+        for _ in range(3):
+            for place, batch in enumerate(batches):
+                assert torch.equal(memory.run(place, batch), whole[place])
+        assert [tape is None for tape in memory._tapes.values()] == [False, True, False]
+
+
+class Keeping(nn.Module):
+    """Reads what a layer keeps to itself instead of what it returns."""
+
+    class Layer(nn.Linear):
+        def forward(self, x):
+            self.kept = super().forward(x)
+            return self.kept * 2
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.relu = self.Layer(4, 4), nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(self.layer(x)) + self.layer.kept
+
+
+def test_a_model_that_hands_values_on_by_attributes_runs_in_full():
+    torch.manual_seed(0)
+    model = Keeping()
+    model.relu = ca.nn.HyReLU(1.0)
+    batches = torch.randn(2, 4, 4)
+    with frozen(model), prefix_of(model, [model.relu.threshold], ROOM) as prefix:
+        whole = [model(batch) for batch in batches]
+        memory = Memory(prefix)
+        for _ in range(2):
+            for place, batch in enumerate(batches):
+                assert torch.equal(memory.run(place, batch), whole[place])
+        assert prefix.reason == "from the middle the model computes something else"
+
+
 def test_replicas_are_left_alone():
     model, _ = protected(sequential)
     parallel = nn.DataParallel(model)

@@ -1,7 +1,7 @@
 """Run a model from the first threshold that trains, with what comes before it out of memory."""
 
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, final
 
 import torch
@@ -11,8 +11,10 @@ from torch.utils import _pytree as pytree
 from clipact.calibration import run
 from clipact.training._frozen import training_only
 from clipact.training._prefix._actors import Player, Recorder, Switch
+from clipact.training._prefix._gone import Gone
 from clipact.training._prefix._interpose import interposed
 from clipact.training._prefix._looked_at import LookedAt
+from clipact.training._prefix._same import close, same
 from clipact.training._prefix._tape import Leaf, Tape, UnfitError
 
 __all__ = ["Memory", "Prefix", "prefix_of"]
@@ -67,7 +69,7 @@ class Prefix:
         tape = recorder.tape
         if tape.shape != self._shape or recorder.overwritten() & self._used:
             return output, None
-        size = tape.keep(self._used)
+        size = tape.keep(self._used, Gone.like)
         if self.bytes + size > self._budget:
             self.bytes = self._budget  # full: what follows is computed anew each time
             return output, None
@@ -105,7 +107,7 @@ class Prefix:
             self._volatile &= self._used
             tape = self._recorded(inputs)
         self._shape = tape.shape
-        tape.keep(self._used)
+        tape.keep(self._used, Gone.like)
         self._verify(tape, inputs)
 
     def _recorded(self, inputs: Any) -> Tape:
@@ -118,11 +120,13 @@ class Prefix:
 
     def _verify(self, tape: Tape, inputs: Any) -> None:
         whole = self._probe(lambda: self.full(inputs))
+        with suppress(Exception):  # what the model keeps to itself is now that of other inputs
+            self.full(pytree.tree_map_only(Tensor, torch.zeros_like, inputs))
         try:
             short = self._probe(lambda: self.play(tape, inputs))
         except Exception as error:  # whatever the model raises
             raise UnfitError(f"from the middle the model raises {error!r}") from None
-        if not _same(whole[0], short[0]) or not _close(whole[1], short[1]):
+        if not same(whole[0], short[0]) or not close(whole[1], short[1]):
             raise UnfitError("from the middle the model computes something else")
 
     def _probe(self, compute: Callable[[], Any]) -> tuple[list[Any], list[Tensor | None]]:
@@ -181,17 +185,3 @@ def prefix_of(
         return
     with interposed(model, switch):
         yield Prefix(model, thresholds, budget, switch)
-
-
-def _same(one: list[Any], other: list[Any]) -> bool:
-    return len(one) == len(other) and all(
-        torch.equal(a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else type(a) is type(b)
-        for a, b in zip(one, other, strict=True)
-    )
-
-
-def _close(one: list[Tensor | None], other: list[Tensor | None]) -> bool:
-    return all(
-        torch.allclose(a, b, rtol=1e-3) if a is not None and b is not None else a is b
-        for a, b in zip(one, other, strict=True)
-    )

@@ -1,6 +1,6 @@
 """What modules returned in one forward before the first threshold that trains."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, final
@@ -77,12 +77,17 @@ class Tape:
             for leaf, tensor in outcome.tensors(key).items()
         }
 
-    def keep(self, used: AbstractSet[Leaf]) -> int:
-        """Let go of everything that nobody looks at; how many bytes remain."""
+    def keep(self, used: AbstractSet[Leaf], gone: Callable[[Tensor], Tensor]) -> int:
+        """Let go of everything that nobody looks at; how many bytes remain.
+
+        Args:
+            used: What somebody looks at.
+            gone: What takes the place of the rest.
+        """
         size = 0
         for (key, place), tensor in self.tensors().items():
             if (key, place) not in used:
-                self.outcomes[key].leaves[place] = _blank(tensor)
+                self.outcomes[key].leaves[place] = gone(tensor)
                 continue
             storage = tensor.untyped_storage().nbytes()
             own = tensor.numel() * tensor.element_size()
@@ -90,9 +95,3 @@ class Tape:
                 self.outcomes[key].leaves[place] = tensor.clone()
             size += own
         return size
-
-
-def _blank(tensor: Tensor) -> Tensor:
-    """A tensor of the same shape in hardly any memory, with values that show if anybody looks at them."""
-    value = torch.nan if tensor.is_floating_point() else 0
-    return tensor.new_full((1,) * tensor.dim(), value).expand(tensor.shape)
