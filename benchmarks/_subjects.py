@@ -36,7 +36,7 @@ class Subject:
 _VIT = Recipe(4, peak=3e-3, decay=0.05, crop=2, adamw=True, clip=1.0)
 SUBJECTS = {
     "vgg": Subject("VGG style", cifar10, lambda c, k: vgg(c, 32, k), Recipe(9)),
-    "resnet": Subject("ResNet", cifar10, resnet, Recipe(8)),
+    "resnet": Subject("ResNet", cifar10, resnet, Recipe(6)),
     "cnn": Subject("VGG style", fashion_mnist, lambda c, k: vgg(c, 28, k), Recipe(4, crop=2)),
     "vit": Subject("ViT", fashion_mnist, lambda c, k: VisionTransformer(c, 28, k, 64), _VIT),
     "digits": Subject("VGG style", digits, lambda c, k: vgg(c, 8, k, 16), Recipe(20, crop=1, flip=False)),

@@ -43,17 +43,18 @@ RATES = [1e-7, 5e-7, 1e-6, 1e-5, 3e-5, 1e-4]
 INT8_RATES = [1e-6, 1e-5, 1e-4, 1e-3]  # where they matter
 FORMATS = {"q15.16": faults.FixedPoint(32, 16), "fp32": faults.Native(), "int8": faults.Int8()}
 FIT_ACT_EPOCHS = 20  # the paper has 100
+OTHER = 1  # searches by fault injection meet other faults than the campaigns, whose seed is 0 by default
 SHORT = Descent(rate=1e-2, epochs=10, warmup=5)
 PICTURE = ("vgg", "q15.16")
 DRAWN = ("none", "ranger", "zero", "ftclipact", "fitact", "proact", "budget", "tuned")
-BASELINES = {"vit": "zero"}
+BASELINES = {"vgg": "proact"}  # the others: ClipToZero
 
 GUARDED = {"granularity": "channel", "output_guard": True}
 WAYS = {
     "none": Way("none", None),
     "ranger": Way("Ranger", Ranger()),
     "zero": Way("ClipToZero", ClipToZero()),
-    "ftclipact": Way("FTClipAct", FTClipAct(), validate=200),
+    "ftclipact": Way("FTClipAct", FTClipAct(seed=OTHER), validate=200),
     "fitact": Way("FitAct", FitAct(descent=replace(FitAct().descent, epochs=FIT_ACT_EPOCHS))),
     "proact": Way("ProAct", ProAct()),
     "zero-channel": Way("ClipToZero, channel", ClipToZero(granularity="channel")),
@@ -64,7 +65,9 @@ WAYS = {
         ProAct(slope=RelativeSlope(), vector=SHORT, **GUARDED),
     ),
     "mean": Way("ClipToMean, channel, output guard", ClipToMean(**GUARDED)),
-    "tuned": Way("FaultTuned, channel, output guard", FaultTuned(samples=200, **GUARDED)),
+    "tuned": Way(
+        "FaultTuned, channel, output guard", FaultTuned(samples=200, seed=OTHER, **GUARDED)
+    ),
 }
 TRANSFORMER_WAYS = {
     "none": WAYS["none"],
@@ -72,8 +75,12 @@ TRANSFORMER_WAYS = {
     "zero": Way("ClipToZero, GELU only", ClipToZero()),
     "ranger-layers": Way("Ranger, GELU and every layer", Ranger(), LAYERS),
     "zero-layers": Way("ClipToZero, GELU and every layer", ClipToZero(), LAYERS),
-    "zero-layers-guard": Way("the same, output guard", ClipToZero(output_guard=True), LAYERS),
-    "mean-layers": Way("ClipToMean, every layer, output guard", ClipToMean(**GUARDED), LAYERS),
+    "zero-layers-guard": Way(
+        "ClipToZero, GELU and every layer, output guard", ClipToZero(output_guard=True), LAYERS
+    ),
+    "mean-layers": Way(
+        "ClipToMean, GELU and every layer, output guard", ClipToMean(**GUARDED), LAYERS
+    ),
 }
 
 
@@ -178,7 +185,7 @@ def main():
 
 
 def write(bench, ways, setting, found, folder):
-    text = page(bench, ways, setting, found, BASELINES.get(bench.net, "proact"))
+    text = page(bench, ways, setting, found, BASELINES.get(bench.net, "zero"))
     (folder / f"_resilience_{bench.net}_{setting}.md").write_text(text)
     methods = methods_table(bench, ways) + "\n"
     (folder / f"_resilience_{bench.net}_methods.md").write_text(methods)
