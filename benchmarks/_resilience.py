@@ -71,7 +71,9 @@ class Scale:
 
     @property
     def folder(self) -> Path:
-        return CACHE / "resilience" / f"{self.images}-{self.seed}"
+        """Of whatever these numbers change."""
+        numbers = (self.images, self.train, self.validate, self.batch, self.seed)
+        return CACHE / "resilience" / "-".join(map(str, numbers))
 
 
 @dataclass
@@ -104,7 +106,7 @@ class Bench:
     @classmethod
     def of(cls, net: str, scale: Scale) -> "Bench":
         """The trained network and as much of its data as is used, kept together so that the next start is quick."""
-        path = scale.folder / net / f"subject-{scale.train}-{scale.validate}.pt"
+        path = scale.folder / net / "subject.pt"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             model, data = trained(net, scale.seed)

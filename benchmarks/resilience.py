@@ -152,6 +152,7 @@ def arguments():
     parser.add_argument("--half-width", type=float, default=Scale.half_width)
     parser.add_argument("--train-images", type=int, default=Scale.train)
     parser.add_argument("--validate-images", type=int, default=Scale.validate)
+    parser.add_argument("--batch", type=int, default=Scale.batch, help="images a step of training")
     parser.add_argument("--device", default=Scale.device)
     parser.add_argument("--seed", type=int, default=Scale.seed)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="then write what there is")  # fmt: skip
@@ -168,6 +169,7 @@ def main():
         half_width=options.half_width,
         train=options.train_images,
         validate=options.validate_images,
+        batch=options.batch,
         device=options.device,
         seed=options.seed,
     )
