@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 import clipact as ca
 
+RISING = ("raised", "channels")
 START = 0.5  # sparsity of a ReLU
 Make = Callable[[int], nn.Module]  # of the number of channels
 EXTRA = 0.005  # above what is wanted, since evaluation does not give quite the sparsity of training
@@ -87,8 +88,8 @@ def train(variant: str, seed: int, data: Data, options: argparse.Namespace) -> n
     torch.manual_seed(seed)
     net = Net(ACTIVATIONS[variant], data.channels, data.classes, options.width)
     wanted = options.sparsity + EXTRA
-    if variant in ("raised", "channels"):
-        wanted = ca.schedules.linear(START, wanted, steps=steps // 2)
+    if variant in RISING:
+        wanted = ca.schedules.linear(START, wanted, steps=round(options.ramp * steps))
     if variant != "relu":
         net.__dict__["controller"] = ca.sparsity.hold_sparsity(net, wanted)
 
@@ -107,6 +108,7 @@ def train(variant: str, seed: int, data: Data, options: argparse.Namespace) -> n
 
 def name(variant: str, options: argparse.Namespace) -> str:
     wanted = "" if variant == "relu" else f"_{100 * options.sparsity:g}"
+    wanted += f"_{options.ramp:g}" if variant in RISING and options.ramp != 0.5 else ""
     return f"sparse_cnn_{options.width}_{variant}{wanted}"
 
 
@@ -138,6 +140,9 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=["relu", "raised"], choices=list(ACTIVATIONS))  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--sparsity", type=float, default=0.85)
+    parser.add_argument(
+        "--ramp", type=float, default=0.5, help="share of the training in which it rises"
+    )
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--train", type=int, help="only so many training images")
