@@ -1,6 +1,5 @@
 """Fold normalisation and thresholds into weights, for deployment."""
 
-import copy
 from typing import Final
 
 import torch
@@ -11,7 +10,9 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from clipact.errors import SpikingError
 from clipact.nn import HoyerSpike
-from clipact.spiking._graph import Traced, traced
+from clipact.spiking._graph import Traced, copied, traced
+from clipact.spiking._place import threshold_by_output
+from clipact.spiking._regularizer import Look
 
 __all__ = ["fold"]
 
@@ -20,23 +21,27 @@ _POOLS: Final = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 
 
 @torch.no_grad()
-def fold(model: nn.Module) -> nn.Module:
+def fold(model: nn.Module, *, example: Tensor | None = None) -> nn.Module:
     r"""A copy for inference, with BatchNorm and thresholds folded into the weights before them.
 
     A spike of one level behind a convolution (or Linear layer), perhaps a max-pool, and a BatchNorm becomes a spike at
     exactly 1: :math:`W' = W \gamma / (\sqrt{\sigma^2 + \epsilon}\, |V| E)`. Spikes that follow something else, such as a
-    sum, and spikes of several levels keep their thresholds; only the BatchNorm is folded then. Outputs are those of the
-    model up to rounding: a neuron whose input lies within rounding of its threshold may decide otherwise.
+    sum, and spikes of several levels keep their thresholds; only the BatchNorm is folded then. So do thresholds that
+    differ within a channel. Layers with hooks or parametrizations, and layers that share weights, are left alone. Outputs
+    are those of the model up to rounding: a neuron whose input lies within rounding of its threshold may decide otherwise.
 
     Args:
-        model: The network, trained; it stays as it is. Its forward takes one tensor, and calls every layer once.
+        model: The network, trained; it stays as it is. Its forward takes one tensor, and calls every layer with weights or
+            thresholds once.
+        example: A batch of inputs, needed where Linear layers see more than vectors ``(N, F)``, such as sequences.
 
     Returns:
         The copy, in eval mode; what was folded is an ``nn.Identity`` in it, and its thresholds are no longer trained.
 
     Raises:
-        SpikingError: The forward cannot be traced, a layer is called twice, or a BatchNorm with a negative scale lies
-            behind a max-pool, where folding would swap maximum and minimum.
+        SpikingError: The forward cannot be traced or does not take the example, the model cannot be copied, a layer is
+            called twice, or a BatchNorm with a negative scale lies behind a max-pool, where folding would swap maximum
+            and minimum.
 
     Examples:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), HoyerSpike(), nn.Linear(8, 2)).eval()
@@ -47,9 +52,11 @@ def fold(model: nn.Module) -> nn.Module:
         >>> torch.allclose(folded(x), net(x), atol=1e-5)
         True
     """
-    folded = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
+    folded = copied(model, "fold()").requires_grad_(requires_grad=False)
     found = traced(folded, "fold()")
     found.check_called_once("fold()")
+    if example is not None:
+        found.look(example, "fold()")
     for node in found.graph.nodes:
         layer = found.layer(node)
         if isinstance(layer, _BatchNorm):
@@ -64,6 +71,10 @@ def fold(model: nn.Module) -> nn.Module:
 def _fold_norm(found: Traced, node: torch.fx.Node, norm: _BatchNorm) -> None:
     behind, pool = _linear_before(found, node)
     if behind is None or norm.running_var is None or norm.running_mean is None:
+        return
+    if isinstance(behind, nn.Linear) and _dims(node, behind, None) != 2:
+        return  # of a sequence it would normalise steps
+    if norm.num_features != len(behind.weight):
         return
     spread = (norm.running_var + norm.eps).rsqrt()
     scale = spread if norm.weight is None else norm.weight * spread  # pyright: ignore[reportUnnecessaryComparison] - None without affine
@@ -80,14 +91,12 @@ def _fold_norm(found: Traced, node: torch.fx.Node, norm: _BatchNorm) -> None:
 
 def _fold_threshold(found: Traced, node: torch.fx.Node, spike: HoyerSpike) -> None:
     behind, _ = _linear_before(found, node)
-    threshold = spike.effective_threshold
-    if behind is None or (threshold.dim() > 1 and threshold[0].numel() > 1):
-        return  # by neuron: no weight belongs to one neuron alone
-    each = threshold.reshape(-1)
-    outputs = behind.weight.shape[0]
-    if each.numel() not in {1, outputs}:
+    if behind is None:
         return
-    scale = 1.0 / each.expand(outputs)
+    threshold = threshold_by_output(spike, behind, _dims(node, behind, spike))
+    if threshold is None:
+        return  # no weight belongs to one neuron alone
+    scale = 1.0 / threshold
     _scale(behind, scale, torch.zeros_like(scale))
     unit = HoyerSpike(v_threshold=1.0, learn_threshold=False, nan_to_zero=spike.nan_to_zero)
     _replace(found, node, unit.to(behind.weight).eval())
@@ -98,9 +107,13 @@ def _linear_before(
 ) -> tuple[nn.Conv2d | nn.Linear | None, str | None]:
     """The layer with weights before a node, and the name of a max-pool in between."""
     pool = None
+    if not _is_plain(found.layer(node)):
+        return None, None
     source = found.source(node)
     while source is not None:
         layer = found.layer(source)
+        if not _is_plain(layer):
+            return None, None
         if isinstance(layer, (*_CONVOLUTIONS, nn.Linear)):
             return None if _is_shared(found.network, layer) else layer, pool  # pyright: ignore[reportReturnType] - of any number of dimensions
         if isinstance(layer, _POOLS):
@@ -109,6 +122,24 @@ def _linear_before(
             return None, None
         source = found.source(source)
     return None, None
+
+
+def _is_plain(layer: nn.Module | None) -> bool:
+    """Whether it computes what its class says: without hooks, but those that only look."""
+    if layer is None:
+        return False
+    before = layer._forward_pre_hooks.values()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - torch has no public question
+    return not layer._forward_hooks and all(isinstance(hook, Look) for hook in before)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
+
+
+def _dims(node: torch.fx.Node, behind: nn.Conv2d | nn.Linear, spike: HoyerSpike | None) -> int:
+    """How many dimensions a node's value has, samples included; if nothing is known, as few as there can be."""
+    if not isinstance(behind, nn.Linear):
+        return behind.weight.dim()
+    if "tensor_meta" in node.meta:
+        return len(node.meta["tensor_meta"].shape)
+    by_neuron = spike is not None and spike.v_threshold.numel() > 1
+    return spike.v_threshold.dim() + 1 if spike is not None and by_neuron else 2
 
 
 def _is_shared(network: nn.Module, layer: nn.Module) -> bool:
@@ -130,5 +161,9 @@ def _scale(layer: nn.Conv2d | nn.Linear, scale: Tensor, shift: Tensor) -> None:
 
 
 def _replace(found: Traced, node: torch.fx.Node, layer: nn.Module) -> None:
-    owner, _, name = found.name(node).rpartition(".")
-    found.network.get_submodule(owner).add_module(name, layer)
+    """Put a layer where a node's is, under each of its names."""
+    before, network = found.layer(node), found.network
+    for full, module in list(network.named_modules(remove_duplicate=False)):
+        if module is before:
+            owner, _, name = full.rpartition(".")
+            network.get_submodule(owner).add_module(name, layer)

@@ -1,14 +1,17 @@
 """What a network computes, layer by layer, as far as it can be traced."""
 
+import copy
 from typing import Any, final
 
+import torch
 import torch.fx
 from torch import Tensor, nn
+from torch.fx.passes.shape_prop import ShapeProp
 
 from clipact.errors import SpikingError
 from clipact.nn import Activation
 
-__all__ = ["Traced", "traced"]
+__all__ = ["Traced", "copied", "traced"]
 
 
 @final
@@ -58,19 +61,67 @@ class Traced:
         return sources[0] if len(sources) == 1 and len(sources[0].users) == 1 else None
 
     def check_called_once(self, what: str) -> None:
-        """Refuse a network that calls a layer twice.
+        """Refuse a network that calls a layer twice; one without parameters and buffers, such as a pool, may be.
 
         Raises:
             SpikingError: It does.
         """
-        names = [self.name(node) for node in self.graph.nodes if node.op == "call_module"]
-        layers = [id(self.network.get_submodule(name)) for name in names]
+        found = [(self.name(node), self.layer(node)) for node in self.graph.nodes]
+        found = [(name, layer) for name, layer in found if layer is not None and _has_state(layer)]
+        names, layers = [name for name, _ in found], [id(layer) for _, layer in found]
         again = sorted({t for t, n in zip(names, layers, strict=True) if layers.count(n) > 1})
         if again:
             raise SpikingError(
                 f"{what} of {type(self.network).__name__}: {', '.join(again)} is called several times, and what follows differs; give each"
                 " call a layer of its own"
             )
+
+    def look(self, example: Tensor, what: str) -> None:
+        """Note the shape of every value, as ``node.meta["tensor_meta"]``.
+
+        Args:
+            example: A batch of inputs.
+            what: The function that was asked for, for the error message.
+
+        Raises:
+            SpikingError: The network does not take the example.
+        """
+        refused = f"{what} of {type(self.network).__name__}: the network does not take the example"
+        if not isinstance(example, Tensor) or example.dim() == 0:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+            raise SpikingError(
+                f"{refused} ({type(example).__name__}); give a tensor whose first axis counts samples"
+            )
+        try:
+            with torch.no_grad():
+                self.network(example)  # its errors are shorter
+                ShapeProp(torch.fx.GraphModule(self.root, self.graph)).propagate(example)
+        except Exception as error:
+            raise SpikingError(
+                f"{refused} ({_brief(error)}); give a batch of its inputs"
+            ) from error
+
+
+def copied(model: nn.Module, what: str) -> nn.Module:
+    """A deep copy in eval mode.
+
+    Raises:
+        SpikingError: It cannot be copied.
+    """
+    try:
+        return copy.deepcopy(model).eval()
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise SpikingError(
+            f"{what} of {type(model).__name__}: the network cannot be copied ({_brief(error)}); run lazy layers once, and make"
+            " pruning, weight_norm and spectral_norm of torch.nn.utils permanent before"
+        ) from error
+
+
+def _has_state(layer: nn.Module) -> bool:
+    return any(True for _ in layer.parameters()) or any(True for _ in layer.buffers())
+
+
+def _brief(error: Exception) -> str:
+    return str(error).partition("\n")[0].partition(". ")[0].strip() or type(error).__name__
 
 
 def traced(network: nn.Module, what: str) -> Traced:
@@ -88,7 +139,7 @@ def traced(network: nn.Module, what: str) -> Traced:
         graph = _Tracer().trace(root)
     except Exception as error:
         raise SpikingError(
-            f"{what} of {type(network).__name__}: its forward cannot be traced ({error}); it must take one tensor, and no"
+            f"{what} of {type(network).__name__}: its forward cannot be traced ({_brief(error)}); it must take one tensor, and no"
             " decision may depend on values"
         ) from error
     return Traced(root, network, graph)

@@ -3,12 +3,9 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-import torch
-import torch.fx
 from torch import Tensor, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
-from clipact.errors import MissingExtraError
+from clipact.errors import MissingExtraError, SpikingError
 from clipact.spiking._fold import fold
 from clipact.spiking._graph import traced
 from clipact.spiking._nir_export import Export
@@ -35,7 +32,8 @@ def to_nir(model: nn.Module, example: Tensor) -> "nir.NIRGraph":
         The graph.
 
     Raises:
-        SpikingError: The forward cannot be traced, or NIR has no node for something in it.
+        SpikingError: The forward cannot be traced, the network does not take the example, or NIR has no node for
+            something in it.
         MissingExtraError: nir is not installed.
 
     Examples:
@@ -46,10 +44,8 @@ def to_nir(model: nn.Module, example: Tensor) -> "nir.NIRGraph":
         True
     """
     _check_installed()
-    found = traced(fold(model), "to_nir()")
-    whole = torch.fx.GraphModule(found.root, found.graph)
-    with torch.no_grad():
-        ShapeProp(whole).propagate(example)
+    found = traced(fold(model, example=example), "to_nir()")
+    found.look(example, "to_nir()")
     return Export(found).graph()
 
 
@@ -63,10 +59,14 @@ def from_nir(graph: "nir.NIRGraph") -> nn.Module:
         The network, in eval mode; thresholds are Hoyer spikes at a fixed place.
 
     Raises:
-        SpikingError: A node is not known here, or the graph has a cycle.
+        SpikingError: It is no graph, a node is not known here, or the graph has a cycle.
         MissingExtraError: nir is not installed.
     """
     _check_installed()
+    if not hasattr(graph, "edges") or not hasattr(graph, "nodes"):
+        raise SpikingError(
+            f"from_nir() got a {type(graph).__name__}; give a nir.NIRGraph, as nir.read(path) returns it"
+        )
     return Imported(graph).eval()
 
 

@@ -1,16 +1,19 @@
 """A traced network as NIR nodes and edges."""
 
 import operator
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, NoReturn, final
 
 import numpy as np
 import torch
 import torch.fx
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import nn
 
 from clipact.errors import SpikingError
 from clipact.nn import HoyerSpike
 from clipact.spiking._graph import Traced
+from clipact.spiking._nir_values import array, pair, shape_of, without_groups
+from clipact.spiking._place import threshold_over
 
 if TYPE_CHECKING:
     import nir
@@ -52,20 +55,24 @@ class Export:
 
     def _take(self, node: torch.fx.Node) -> None:
         if node.op == "placeholder":
-            self._add(node, self._nir.Input({"input": np.array(_shape(node))}), "input")
+            self._add(node, self._nir.Input({"input": np.array(shape_of(node))}), "input")
         elif node.op == "output":
-            (source,) = node.all_input_nodes
-            self._add(node, self._nir.Output({"output": np.array(_shape(source))}), "output")
+            sources = node.all_input_nodes
+            if len(sources) != 1:
+                self._refuse(node, f"{len(sources)} outputs")
+            self._add(node, self._nir.Output({"output": np.array(shape_of(sources[0]))}), "output")
         elif node.target in _SUMS or (node.op == "call_method" and node.target in {"add", "add_"}):
-            self._add(node, self._nir.Scale(np.ones(_shape(node), np.float32)))
+            self._sum(node)
         elif node.target is torch.flatten or (
             node.op == "call_method" and node.target == "flatten"
         ):
             self._add(node, self._flatten(node))
+        elif node.target is F.adaptive_avg_pool2d:
+            self._add(node, self._whole_windows(node))
         elif node.op == "call_module":
             self._layer(node, self._found.layer(node))
         else:
-            self._refuse(node, str(node.target))
+            self._refuse(node, getattr(node.target, "__name__", str(node.target)))
 
     def _layer(self, node: torch.fx.Node, layer: nn.Module | None) -> None:
         if isinstance(layer, _SAME) or node in self._early:
@@ -76,20 +83,23 @@ class Export:
             self._add(node, self._threshold(node, layer, node))
         elif isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.padding_mode == "zeros":
             self._add(node, self._convolution(node, layer))
-        elif isinstance(layer, nn.Linear) and len(_shape(node)) == 1:
-            weight = _array(layer.weight)
+        elif isinstance(layer, nn.Linear) and len(shape_of(node)) == 1:
+            weight = array(layer.weight)
             bias = layer.bias
-            self._add(node, self._nir.Linear(weight) if bias is None else self._nir.Affine(weight, _array(bias)))  # pyright: ignore[reportUnnecessaryComparison] - None without one  # fmt: skip
+            self._add(node, self._nir.Linear(weight) if bias is None else self._nir.Affine(weight, array(bias)))  # pyright: ignore[reportUnnecessaryComparison] - None without one  # fmt: skip
         elif isinstance(layer, nn.Flatten):
             self._add(node, self._flatten(node))
         elif isinstance(layer, nn.AvgPool2d | nn.AdaptiveAvgPool2d):
             self._add(node, self._average(node, layer))
+        elif isinstance(layer, nn.Conv1d | nn.Conv2d):
+            self._refuse(node, f"padding_mode={layer.padding_mode!r}")
         else:
-            self._refuse(node, type(layer).__name__)
+            shape = " of a sequence" if isinstance(layer, nn.Linear) else ""
+            self._refuse(node, f"{type(layer).__name__}{shape}")
 
     def _convolution(self, node: torch.fx.Node, layer: nn.Conv1d | nn.Conv2d) -> Any:
-        size = _shape(node.all_input_nodes[0])[1:]
-        bias = np.zeros(layer.out_channels, np.float32) if layer.bias is None else _array(layer.bias)  # pyright: ignore[reportUnnecessaryComparison] - None without one  # fmt: skip
+        size = shape_of(node.all_input_nodes[0])[1:]
+        bias = np.zeros(layer.out_channels, np.float32) if layer.bias is None else array(layer.bias)  # pyright: ignore[reportUnnecessaryComparison] - None without one  # fmt: skip
         one = isinstance(layer, nn.Conv1d)
         options = [
             value if isinstance(value, str) else (value[0] if one else tuple(value))
@@ -97,7 +107,7 @@ class Export:
         ]
         kind: Any = self._nir.Conv1d if one else self._nir.Conv2d
         window = int(size[0]) if one else tuple(size)
-        return kind(window, _array(_without_groups(layer)), *options, 1, bias)
+        return kind(window, array(without_groups(layer)), *options, 1, bias)
 
     def _max_pool(self, node: torch.fx.Node, pool: nn.MaxPool2d) -> None:
         """Whether there is any spike in a window; the spike first, if it comes after."""
@@ -106,7 +116,7 @@ class Export:
         if after is None and not self._is_spike(source):
             self._refuse(node, "MaxPool2d of values that are no spikes")
         stride = pool.kernel_size if pool.stride is None else pool.stride  # pyright: ignore[reportUnnecessaryComparison] - None is the default
-        window, stride, padding, dilation = map(_pair, (pool.kernel_size, stride, pool.padding, pool.dilation))  # fmt: skip
+        window, stride, padding, dilation = map(pair, (pool.kernel_size, stride, pool.padding, pool.dilation))  # fmt: skip
         if pool.ceil_mode or tuple(dilation) != (1, 1):
             self._refuse(node, "MaxPool2d with dilation or ceil_mode")
         before = self._names[source]
@@ -118,7 +128,7 @@ class Export:
             self._early.add(spike)
         sums = self._nir.SumPool2d(window, stride, padding)
         summed = self._put(f"{node.name}_sum", sums, [before])
-        any_spike = self._nir.Threshold(np.full(_shape(node), _HALF, np.float32))
+        any_spike = self._nir.Threshold(np.full(shape_of(node), _HALF, np.float32))
         self._names[node] = self._put(node.name, any_spike, [summed])
 
     def _spike_after(self, node: torch.fx.Node) -> tuple[torch.fx.Node, HoyerSpike] | None:
@@ -140,38 +150,53 @@ class Export:
     def _threshold(self, node: torch.fx.Node, spike: HoyerSpike, place: torch.fx.Node) -> Any:
         if spike.levels > 1:
             self._refuse(node, f"HoyerSpike(levels={spike.levels})")
-        shape = _shape(place)
-        threshold = spike.effective_threshold
-        if threshold.dim() == 1 and threshold.numel() > 1 and len(shape) > 1:
-            threshold = threshold.reshape(-1, *[1] * (len(shape) - 1))
-        values = np.broadcast_to(_array(threshold), shape)
+        shape = shape_of(place)
+        threshold = threshold_over(spike, len(shape) + 1)
+        fits = threshold is not None and all(
+            size in {1, full} for size, full in zip(threshold.shape, (1, *shape), strict=True)
+        )
+        if threshold is None or not fits:
+            self._refuse(node, f"a threshold for each neuron behind a pool, here over {shape}")
+        values = np.broadcast_to(array(threshold[0]), shape)
         return self._nir.Threshold(
             np.nextafter(values, np.float32(-np.inf))
         )  # theirs is strictly above
 
     def _flatten(self, node: torch.fx.Node) -> Any:
-        shape = _shape(node.all_input_nodes[0])
-        if _shape(node) != (int(np.prod(shape)),):
+        shape = shape_of(node.all_input_nodes[0])
+        if shape_of(node) != (int(np.prod(shape)),):
             self._refuse(node, "flattening of some dimensions only")
         return self._nir.Flatten({"input": np.array(shape)}, 0, -1)
 
     def _average(self, node: torch.fx.Node, layer: nn.AvgPool2d | nn.AdaptiveAvgPool2d) -> Any:
-        before, after = _shape(node.all_input_nodes[0])[1:], _shape(node)[1:]
         if isinstance(layer, nn.AdaptiveAvgPool2d):
-            if any(size % out for size, out in zip(before, after, strict=True)):
-                self._refuse(node, "AdaptiveAvgPool2d with windows of different sizes")
-            window = np.array(before) // np.array(after)
-            return self._nir.AvgPool2d(window, window, np.array([0, 0]))
+            return self._whole_windows(node)
         if layer.ceil_mode or not layer.count_include_pad or layer.divisor_override is not None:
             self._refuse(node, "AvgPool2d that divides in its own way")
-        return self._nir.AvgPool2d(
-            _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding)
-        )
+        return self._nir.AvgPool2d(pair(layer.kernel_size), pair(layer.stride), pair(layer.padding))
+
+    def _whole_windows(self, node: torch.fx.Node) -> Any:
+        before, after = shape_of(node.all_input_nodes[0])[1:], shape_of(node)[1:]
+        if any(size % out for size, out in zip(before, after, strict=True)):
+            self._refuse(node, "AdaptiveAvgPool2d with windows of different sizes")
+        window = np.array(before) // np.array(after)
+        return self._nir.AvgPool2d(window, window, np.array([0, 0]))
+
+    def _sum(self, node: torch.fx.Node) -> None:
+        """What comes to a node is summed; so the sum is a node that does nothing else."""
+        first, second = node.args if len(node.args) == 2 else (None, None)
+        values = isinstance(first, torch.fx.Node) and isinstance(second, torch.fx.Node)
+        if not values or node.kwargs:
+            self._refuse(node, "a sum of other things than two values")
+        sources = [self._names[source] for source in node.all_input_nodes]
+        if len(set(sources)) < 2:
+            self._refuse(node, "the sum of a value with itself")
+        if any(shape_of(source) != shape_of(node) for source in node.all_input_nodes):
+            self._refuse(node, "a sum of values of different shapes")
+        self._add(node, self._nir.Scale(np.ones(shape_of(node), np.float32)))
 
     def _add(self, node: torch.fx.Node, made: Any, name: str | None = None) -> None:
         sources = [self._names[source] for source in node.all_input_nodes]
-        if len(set(sources)) < len(sources):
-            self._refuse(node, "the sum of a value with itself")
         self._names[node] = self._put(name or node.name, made, sources)
 
     def _put(self, name: str, made: Any, sources: list[str]) -> str:
@@ -179,33 +204,9 @@ class Export:
         self._edges += [(source, name) for source in sources]
         return name
 
-    def _refuse(self, node: torch.fx.Node, what: str) -> None:
+    def _refuse(self, node: torch.fx.Node, what: str) -> NoReturn:
         where = self._found.name(node) if node.op == "call_module" else node.name
         raise SpikingError(
             f"to_nir(): NIR has no node for {where!r} ({what}); it knows convolutions, Linear layers, pools, flattening, sums"
             " and spikes of one level"
         )
-
-
-def _without_groups(layer: nn.Conv1d | nn.Conv2d) -> Tensor:
-    """The weight of the same convolution in one group: nir does not read several."""
-    outputs, inputs = layer.out_channels // layer.groups, layer.in_channels // layer.groups
-    weight = layer.weight.detach()
-    whole = weight.new_zeros(layer.out_channels, layer.in_channels, *weight.shape[2:])
-    for group in range(layer.groups):
-        rows = slice(group * outputs, (group + 1) * outputs)
-        whole[rows, group * inputs : (group + 1) * inputs] = weight[rows]
-    return whole
-
-
-def _shape(node: torch.fx.Node) -> tuple[int, ...]:
-    """Of a node's value, without the samples."""
-    return tuple(node.meta["tensor_meta"].shape[1:])
-
-
-def _array(values: Tensor) -> np.ndarray[Any, Any]:
-    return values.detach().to("cpu", torch.float32).numpy().copy()
-
-
-def _pair(value: Any) -> np.ndarray[Any, Any]:
-    return np.array(value if isinstance(value, tuple) else (value, value))

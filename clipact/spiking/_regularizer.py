@@ -12,7 +12,7 @@ from clipact.errors import SpikingError
 from clipact.functional import hoyer_ratio, saturated_relu
 from clipact.nn import HoyerSpike
 
-__all__ = ["HoyerRegularizer"]
+__all__ = ["HoyerRegularizer", "Look"]
 
 
 @final
@@ -73,8 +73,7 @@ class HoyerRegularizer:
         self._is_new = True
         self._layers = [weakref.ref(layer) for layer in layers]
         handles = [
-            layer.register_forward_pre_hook(_Look(self, index))
-            for index, layer in enumerate(layers)
+            layer.register_forward_pre_hook(Look(self, index)) for index, layer in enumerate(layers)
         ]
         self._finalizer = weakref.finalize(self, _remove, handles)
 
@@ -128,7 +127,7 @@ class HoyerRegularizer:
 
 
 @final
-class _Look:
+class Look:
     """A hook that copies and saves as one that does nothing, and keeps nothing alive."""
 
     def __init__(self, regularizer: HoyerRegularizer | None, index: int) -> None:
@@ -140,11 +139,11 @@ class _Look:
         if regularizer is not None and isinstance(layer, HoyerSpike):
             regularizer.look(self._index, layer, inputs[0])
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Look":
-        return _Look(None, self._index)
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Look":
+        return Look(None, self._index)
 
-    def __reduce__(self) -> tuple[type["_Look"], tuple[None, int]]:
-        return _Look, (None, self._index)
+    def __reduce__(self) -> tuple[type["Look"], tuple[None, int]]:
+        return Look, (None, self._index)
 
 
 def _remove(handles: list[torch.utils.hooks.RemovableHandle]) -> None:
