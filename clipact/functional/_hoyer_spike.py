@@ -105,11 +105,14 @@ def check_surrogate(levels: int, window: tuple[float, float], grad_scale: float)
     """Refuse what has no meaning.
 
     Raises:
-        SpikingError: No level, a window that is empty or infinite, or a scale that is not positive and finite.
+        SpikingError: No whole number of levels, a window that is empty or infinite, or a scale that is not positive and
+            finite.
     """
-    low, high = window
-    if levels < 1:
-        raise SpikingError(f"levels={levels} was asked for; a neuron sends 1 spike at least")
+    if not isinstance(levels, int) or levels < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+        raise SpikingError(
+            f"levels={levels!r} was asked for; a neuron sends a whole number of spikes, 1 at least"
+        )
+    low, high = window if len(window) == 2 else (0.0, 0.0)
     if not -math.inf < low < high < math.inf:
         raise SpikingError(
             f"window={window} is no interval for the surrogate gradient; give finite bounds (low, high), for example (0, 2)"

@@ -156,10 +156,10 @@ class HoyerLeaky(snntorch.Leaky):
         self.begin(torch.zeros_like(self.mem))
         return self.mem
 
-    def begin(self, mem: Tensor) -> None:
-        """Start a sequence from this potential."""
+    def begin(self, mem: Tensor, step: int = 0) -> None:
+        """Start a sequence from this potential, or go on with one at this step, for instance after loading both."""
         self.mem = mem
-        self.extrema.step = 0
+        self.extrema.start(step)
 
     def forward(self, input_: Tensor, mem: Tensor | None = None) -> Any:
         """One step; returns what ``snntorch.Leaky`` does."""

@@ -119,7 +119,10 @@ class HoyerSpike(Activation):
         One value, one a channel, or, where ``v_threshold`` has a granularity of its own, in its shape.
         """
         place = self.running_extremum * self.threshold_scale / self.levels
-        return magnitude(self.v_threshold.detach()) * along(place, self.v_threshold.dim(), 0)
+        size = magnitude(self.v_threshold.detach())
+        dims = size.dim()  # without that of the samples
+        channel = self.channel_dim - 1 if self.channel_dim >= 0 else dims + self.channel_dim
+        return size * along(place, dims, min(max(channel, 0), dims - 1))
 
     def reset_statistics(self) -> None:
         """Forget what was followed, for instance before a calibration."""
@@ -173,12 +176,15 @@ class HoyerSpike(Activation):
 
 
 def check_positive(owner: str, v_threshold: Tensor) -> None:
-    """Refuse a clip value of 0, at which everything would spike.
+    """Refuse a clip value of 0, at which everything would spike, and of infinity, at which nothing would.
 
     Raises:
         ThresholdError: It is.
     """
-    if v_threshold.device.type != "meta" and bool((v_threshold == 0).any()):
-        raise ThresholdError(
-            f"{owner} got a v_threshold of 0, at which everything spikes; give a positive clip value, for example 1.0"
-        )
+    if v_threshold.device.type == "meta":
+        return
+    for value, what in ((0.0, "everything"), (float("inf"), "nothing")):
+        if bool((v_threshold == value).any()):
+            raise ThresholdError(
+                f"{owner} got a v_threshold of {value:g}, at which {what} spikes; give a positive clip value, for example 1.0"
+            )

@@ -38,14 +38,19 @@ class Statistic:
         """Refuse settings without meaning.
 
         Raises:
-            SpikingError: No channel, or a momentum outside (0, 1].
+            SpikingError: No whole number of channels, no such dimension, or a momentum outside (0, 1].
         """
-        if self.num_features is not None and self.num_features < 1:
+        features, channel_dim, momentum = self.num_features, self.channel_dim, self.momentum
+        if features is not None and (not _is_whole(features) or features < 1):
             raise SpikingError(
-                f"{self.owner} got num_features={self.num_features}; give the number of channels, or None for one"
-                " threshold a layer"
+                f"{self.owner} got num_features={features!r}; give the number of channels, or None for one threshold a"
+                " layer"
             )
-        if not 0 < self.momentum <= 1:
+        if not _is_whole(channel_dim):
+            raise SpikingError(
+                f"{self.owner} got channel_dim={channel_dim!r}; give the number of the channels' dimension, for example 1"
+            )
+        if not isinstance(momentum, float | int) or not 0 < momentum <= 1:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
             raise SpikingError(
                 f"{self.owner} got momentum={self.momentum}; it is the weight of a new batch, in (0, 1], for example 0.1"
             )
@@ -89,6 +94,10 @@ class Statistic:
             weight = (1 / batches).clamp(self.momentum, 1).to(running.dtype)
             running.lerp_(found.to(running.dtype), weight)  # nothing found leaves it as it is
         return found
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def new_running(features: int | None) -> Tensor:

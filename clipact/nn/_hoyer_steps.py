@@ -29,9 +29,9 @@ class StepExtrema(nn.Module):
     def __init__(self, statistic: Statistic, num_steps: int) -> None:
         super().__init__()
         statistic.check()
-        if num_steps < 1:
+        if not isinstance(num_steps, int) or num_steps < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
             raise SpikingError(
-                f"{statistic.owner} got num_steps={num_steps}; a sequence has 1 step at least"
+                f"{statistic.owner} got num_steps={num_steps!r}; a sequence has a whole number of steps, 1 at least"
             )
         self.statistic = statistic
         self.step = 0
@@ -40,10 +40,20 @@ class StepExtrema(nn.Module):
         self.register_buffer("batches_seen", torch.zeros(each, dtype=torch.int64))
         self.register_buffer("current", torch.ones(each[1]), persistent=False)
 
+    def start(self, step: int) -> None:
+        """Go on at this step, with what was followed at the one before, or at the first, until a potential is seen."""
+        self.step = step
+        self.current = self._followed(max(step - 1, 0)).clone()
+
+    def reset(self) -> None:
+        """Forget what was followed."""
+        self.running.fill_(1.0)
+        self.batches_seen.zero_()
+
     def look(self, mem: Tensor, v_threshold: Tensor) -> None:
         """Take the extremum of this step, from the potential in training, and go on to the next."""
         row = min(self.step, len(self.running) - 1)
-        self.current = self.running[row].clone()
+        self.current = self._followed(row).clone()
         if self.training:
             self.current = self.statistic.follow(
                 mem, v_threshold, self.running[row], self.batches_seen[row]
@@ -57,6 +67,9 @@ class StepExtrema(nn.Module):
     def beside(self, v_threshold: Tensor) -> Tensor:
         """What is followed, one row a step, in the shape in which it meets a clip value."""
         return self.running.reshape(*self.running.shape, *(1,) * (v_threshold.dim() - 1))
+
+    def _followed(self, step: int) -> Tensor:
+        return self.running[min(step, len(self.running) - 1)]
 
     def extra_repr(self) -> str:
         """The number of steps."""

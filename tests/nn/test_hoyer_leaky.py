@@ -141,6 +141,32 @@ def test_where_a_sequence_starts():
     assert not layer.mem.any()
 
 
+def test_a_sequence_goes_on_where_it_was_saved():
+    layer = HoyerLeaky(0.8, num_steps=3)
+    for x in inputs(3):
+        _, mem = layer(x)
+    layer.reset_mem()
+    layer.eval()
+    first, second, third = (x + 0.5 for x in inputs(3))
+    layer(first)
+    _, mem = layer(second)
+    loaded = HoyerLeaky(0.8, num_steps=3).eval()
+    loaded.load_state_dict(layer.state_dict())
+    mem = mem.detach().clone()
+    loaded.begin(mem, step=2)
+    for ours, theirs in zip(loaded(third, mem), layer(third), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_a_sequence_does_not_depend_on_the_one_before():
+    layer = HoyerLeaky(0.8, num_steps=2).eval()
+    layer.extrema.running[:, 0] = torch.tensor([0.9, 0.1])
+    mem, x = torch.full((1, 3), 0.5), torch.zeros(1, 3)
+    first = layer(x, mem)[1]
+    layer(x)  # another extremum is at work now
+    torch.testing.assert_close(layer(x, mem.clone())[1], first)
+
+
 def test_steps_past_the_last_share_its_statistic():
     layer = HoyerLeaky(0.5, num_steps=2, init_hidden=True)
     for x in inputs(5):
@@ -230,7 +256,7 @@ def test_other_precisions(dtype):
         assert spk.dtype is mem.dtype is dtype
 
 
-@pytest.mark.parametrize(("settings", "error"), [({"num_steps": 0}, SpikingError), ({"num_features": 0}, SpikingError), ({"momentum": 0.0}, SpikingError), ({"threshold_scale": -1.0}, SpikingError), ({"threshold": 0.0}, ThresholdError), ({"reset_mechanism": "halve"}, ValueError)])  # fmt: skip
+@pytest.mark.parametrize(("settings", "error"), [({"num_steps": 0}, SpikingError), ({"num_steps": 1.5}, SpikingError), ({"threshold": float("inf")}, ThresholdError), ({"num_features": 0}, SpikingError), ({"momentum": 0.0}, SpikingError), ({"threshold_scale": -1.0}, SpikingError), ({"threshold": 0.0}, ThresholdError), ({"reset_mechanism": "halve"}, ValueError)])  # fmt: skip
 def test_settings_without_meaning(settings, error):
     gc.collect()
     before = len(snntorch.SpikingNeuron.instances)

@@ -126,6 +126,20 @@ def test_the_effective_threshold_is_where_spikes_begin(settings, shape):
     assert layer(reached * 1.001).all()
 
 
+@pytest.mark.parametrize(
+    ("channel_dim", "size"), [(1, (4, 1, 1)), (1, (4, 5, 6)), (-1, (6,)), (-1, (5, 6)), (2, (4, 5, 1))]
+)  # fmt: skip
+def test_the_effective_threshold_where_the_clip_value_has_a_granularity(channel_dim, size):
+    x = batch(8, 4, 5, 6)
+    v = torch.rand(size) + 0.5
+    layer = HoyerSpike(x.shape[channel_dim], channel_dim=channel_dim, v_threshold=v)
+    layer(x)
+    layer.eval()
+    limit = layer.effective_threshold.expand(1, 4, 5, 6)
+    assert not layer(limit * 0.999).any()
+    assert layer(limit * 1.001).all()
+
+
 def test_the_threshold_is_listed_and_trained_unless_told_otherwise():
     model = torch.nn.Sequential(
         torch.nn.Linear(3, 3), HoyerSpike(), HoyerSpike(learn_threshold=False)
@@ -226,14 +240,14 @@ def test_a_momentum_outside_its_range(momentum):
     HoyerSpike(momentum=1.0)
 
 
-@pytest.mark.parametrize("settings", [{"num_features": 0}, {"levels": 0}, {"threshold_scale": 0.0}, {"threshold_scale": float("inf")}, {"window": (2.0, 1.0)}, {"grad_scale": -1.0}])  # fmt: skip
+@pytest.mark.parametrize("settings", [{"num_features": 0}, {"num_features": 2.0}, {"num_features": True}, {"channel_dim": 1.0}, {"channel_dim": None}, {"momentum": None}, {"levels": 0}, {"levels": 1.5}, {"window": (1.0,)}, {"threshold_scale": 0.0}, {"threshold_scale": float("inf")}, {"window": (2.0, 1.0)}, {"grad_scale": -1.0}])  # fmt: skip
 def test_settings_without_meaning(settings):
     with pytest.raises(SpikingError, match=next(iter(settings))):
         HoyerSpike(**settings)
 
 
 @pytest.mark.parametrize(
-    "v", [0.0, -1.0, float("nan"), torch.tensor([1.0, 0.0]), torch.tensor([1])]
+    "v", [0.0, -1.0, float("nan"), float("inf"), torch.tensor([1.0, 0.0]), torch.tensor([1])]
 )
 def test_a_clip_value_that_is_not_positive(v):
     with pytest.raises(ThresholdError, match="v_threshold"):
