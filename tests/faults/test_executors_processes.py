@@ -191,7 +191,7 @@ def test_no_process_outlives_the_program(program, sign):
         os.killpg(running.pid, sign)  # as a terminal does, to all of them
     else:
         running.send_signal(sign)
-    _, errors = running.communicate(timeout=20)
+    _, errors = running.communicate(timeout=120)
     assert running.returncode in {1, -sign}
     assert gone(running.pid)
     if sign == signal.SIGINT:

@@ -1,9 +1,12 @@
 import math
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -335,12 +338,12 @@ def test_a_full_disk_loses_nothing(tmp_path, identity):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
-def test_a_folder_that_cannot_be_written(tmp_path, identity):
-    path = tmp_path / "shut" / "run.sqlite"
+def test_a_folder_that_cannot_be_written(identity):
+    open_to_others = Path(tempfile.mkdtemp())  # another run of pytest shuts the folders of this one
+    path = open_to_others / "shut" / "run.sqlite"
     with Store.open(path, identity) as store:
         store.add([trial(0)])
-    for folder in (path.parent, *path.parent.parents[:3]):
-        folder.chmod(0o755)
+    open_to_others.chmod(0o755)
     path.parent.chmod(0o555)
     path.chmod(0o444)
     code = (
@@ -368,6 +371,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, identity):
         assert "run.sqlite cannot be written" in second
     finally:
         path.parent.chmod(0o755)
+        shutil.rmtree(open_to_others)
 
 
 def test_without_wal_transactions_are_whole_too(tmp_path, identity, monkeypatch):
