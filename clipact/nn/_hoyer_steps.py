@@ -45,11 +45,6 @@ class StepExtrema(nn.Module):
         self.step = step
         self.current = self._followed(max(step - 1, 0)).clone()
 
-    def reset(self) -> None:
-        """Forget what was followed."""
-        self.running.fill_(1.0)
-        self.batches_seen.zero_()
-
     def look(self, mem: Tensor, v_threshold: Tensor) -> None:
         """Take the extremum of this step, from the potential in training, and go on to the next."""
         row = min(self.step, len(self.running) - 1)

@@ -76,9 +76,9 @@ def spike_rates(meter: SpikeMeter, *, bins: int = 40) -> "Figure":
         MissingExtraError: matplotlib is not installed.
     """
     table = meter.table()
-    if not len(table):
+    if not sum(row.values for row in table):
         raise SpikingError("no spiking layer has run inside the meter, so there is nothing to draw")
-    rates = torch.cat([meter.rates(row.name).flatten().cpu() for row in table])
+    rates = torch.cat([meter.rates(row.name).flatten().cpu() for row in table if row.values])
     figure, axes = picture(height=3.6)
     axes.hist(rates.tolist(), bins=bins, color=BLUE)
     axes.axvline(table.rate, color=ORANGE, linewidth=1.5, label=f"all neurons: {table.rate:.3f}")

@@ -5,6 +5,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from clipact.calibration import Batches, calibrate
 from clipact.errors import SpikingError
@@ -118,7 +119,11 @@ def _chosen(model: nn.Module, example: Example, where: Where | None) -> list[Sit
     """
     sites = find_sites(model, example, kinds=_KINDS)
     flags = [True] * len(sites) if where is None else where.mask(sites)
-    chosen = [site for site, flag in zip(sites, flags, strict=True) if flag]
+    chosen = [
+        site
+        for site, flag in zip(sites, flags, strict=True)
+        if flag and site.kind is not HoyerSpike
+    ]
     last = _output_site(model, example)
     if where is None:  # probabilities behind the logits are no hidden activation
         chosen = [site for site in chosen if site.name != last or site.kind in RECTIFIERS]
@@ -144,7 +149,7 @@ def _chosen(model: nn.Module, example: Example, where: Where | None) -> list[Sit
 
 
 def _output_site(model: nn.Module, example: Example) -> str | None:
-    """The site whose output the model returns."""
+    """The site whose output the model returns, flattened or not, as its only tensor."""
     last: list[tuple[str, Tensor]] = []
 
     def keep(name: str, _kind: type[nn.Module], output: Tensor) -> None:
@@ -152,10 +157,11 @@ def _output_site(model: nn.Module, example: Example) -> str | None:
 
     with watch(model, _KINDS, keep):
         output = run_once(model, example)
-    if not last or not isinstance(output, Tensor):
+    tensors = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
+    if not last or len(tensors) != 1:
         return None
     name, given = last[0]
-    return name if given.shape == output.shape and torch.equal(given, output) else None
+    return name if torch.equal(given.flatten(), tensors[0].flatten()) else None
 
 
 def _spreads(model: nn.Module, batches: Batches, picked: Where) -> dict[str, Tensor]:

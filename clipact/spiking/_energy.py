@@ -212,7 +212,8 @@ def _layer(seen: Synapses, samples: int, costs: EnergyCosts) -> LayerEnergy:
 
 
 def _samples(x: Example) -> int:
-    leaves = [x] if isinstance(x, Tensor) else list(x.values() if isinstance(x, Mapping) else x)
+    several = isinstance(x, tuple | list | Mapping)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+    leaves = list(x.values() if isinstance(x, Mapping) else x) if several else [x]
     first = next((leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.dim()), None)
     if first is None or not len(first):
         raise SpikingError(

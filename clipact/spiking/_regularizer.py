@@ -28,7 +28,7 @@ class HoyerRegularizer:
     copies are not looked at. The hooks go with :meth:`remove`, at the end of a ``with`` block, or with this object. Made
     after a forward pass in training mode, it takes what the layers were last given; of a compiled model that is not known.
 
-    Every :class:`clipact.nn.HoyerSpike` counts. The paper leaves the last layer of the network out, which is the one that
+    Every :class:`clipact.nn.HoyerSpike` counts; one that is called several times in a pass, with its last input. The paper leaves the last layer of the network out, which is the one that
     does not spike.
 
     Note:
@@ -73,7 +73,8 @@ class HoyerRegularizer:
         self._is_new = True
         self._layers = [weakref.ref(layer) for layer in layers]
         handles = [
-            layer.register_forward_pre_hook(Look(self, index)) for index, layer in enumerate(layers)
+            layer.register_forward_pre_hook(Look(self, index), with_kwargs=True)
+            for index, layer in enumerate(layers)
         ]
         self._finalizer = weakref.finalize(self, _remove, handles)
 
@@ -81,7 +82,7 @@ class HoyerRegularizer:
         """The loss of the last forward pass, which is then forgotten.
 
         Raises:
-            SpikingError: There was none since the last call.
+            SpikingError: There was none since the last call, or one in training mode without gradients.
         """
         if not self._ratios and not (self._is_new and self._look_back()):
             raise SpikingError(
@@ -90,7 +91,16 @@ class HoyerRegularizer:
             )
         total = torch.stack(list(self._ratios.values())).sum()
         self._ratios.clear()
+        if torch.is_grad_enabled() and not total.requires_grad and self._is_training():
+            raise SpikingError(
+                "HoyerRegularizer was called after a forward pass without gradients, so that it would change nothing; run the"
+                " model outside torch.no_grad(), and checkpoints with use_reentrant=False"
+            )
         return self.weight * total
+
+    def _is_training(self) -> bool:
+        layers = (reference() for reference in self._layers)
+        return any(layer is not None and layer.training for layer in layers)
 
     def _look_back(self) -> bool:
         """Take what the layers were last given, if all of them were given something."""
@@ -134,10 +144,10 @@ class Look:
         self._regularizer = None if regularizer is None else weakref.ref(regularizer)
         self._index = index
 
-    def __call__(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def __call__(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         regularizer = self._regularizer and self._regularizer()
         if regularizer is not None and isinstance(layer, HoyerSpike):
-            regularizer.look(self._index, layer, inputs[0])
+            regularizer.look(self._index, layer, args[0] if args else kwargs["x"])
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Look":
         return Look(None, self._index)

@@ -31,10 +31,13 @@ class SpikeMeter:
         kinds: What counts as a spiking layer.
         keep: Of how many samples, the first of each call, spikes are kept to be drawn by
             :func:`clipact.report.spike_raster`; at most 256 calls of a layer are kept.
-        channel_dim: Axis that counts channels where the default is wrong: 1 behind ``nn.Conv1d``.
+        channel_dim: Axis that counts channels where the default is wrong: 1 behind ``nn.Conv1d``. A Hoyer spike with
+            ``num_features`` knows its own.
+        steps: Time steps of an inference that a loop outside the model makes, each a call of the model.
 
     Raises:
         SurgeryError: On entry, as :func:`clipact.find_sites`.
+        SpikingError: ``keep`` is negative, or ``steps`` less than 1.
         SpikingError: While the network runs: a layer changes its number of channels.
 
     Examples:
@@ -55,16 +58,23 @@ class SpikeMeter:
         kinds: tuple[type[nn.Module], ...] = (HoyerSpike, snntorch.SpikingNeuron),
         keep: int = 1,
         channel_dim: int | None = None,
+        steps: int = 1,
     ) -> None:
+        if keep < 0 or steps < 1:
+            raise SpikingError(
+                f"SpikeMeter got keep={keep} and steps={steps}; it keeps 0 samples at least, and an inference has 1 step at"
+                " least"
+            )
         self._model, self._kinds, self._keep = model, kinds, keep
-        self._channel_dim = channel_dim
+        self._channel_dim, self._steps = channel_dim, steps
         self._counters: dict[str, _Counter] = {}
         self._stack = ExitStack()
         self._entered = False
 
     def table(self) -> SpikeTable:
         """What was counted so far, by layer in execution order; this waits for the device."""
-        return SpikeTable(tuple(counter.row(name) for name, counter in self._counters.items()))
+        rows = (counter.row(name, self._steps) for name, counter in self._counters.items())
+        return SpikeTable(tuple(rows))
 
     def rates(self, layer: str) -> Tensor:
         """Spikes of each channel, per neuron of it and sample, all time steps together: shape ``(C,)``.
@@ -73,7 +83,7 @@ class SpikeMeter:
             KeyError: The layer has not run.
         """
         counter = self._counter(layer)
-        return counter.spikes * counter.steps / counter.each
+        return counter.spikes * (counter.steps * self._steps) / counter.each
 
     def raster(self, layer: str) -> Tensor:
         """Spikes of the samples that were kept, one row a call and sample: shape ``(calls * keep, neurons)``.
@@ -124,15 +134,18 @@ class SpikeMeter:
         if not isinstance(value, Tensor):
             return
         counter = self._counters.setdefault(execution.site, _Counter(execution.kind))
-        spikes = _number(self._model.get_submodule(execution.site), value.detach())
-        counter.see(execution, spikes, self._others(value.dim()))
+        layer = self._model.get_submodule(execution.site)
+        spikes = _number(layer, value.detach())
+        counter.see(execution, spikes, self._others(layer, value.dim()))
         if len(counter.kept) < 256 and self._keep and value.dim():
             counter.kept.append(spikes[: self._keep].clone())
 
-    def _others(self, dims: int) -> tuple[int, ...]:
+    def _others(self, layer: nn.Module, dims: int) -> tuple[int, ...]:
         if dims < 2:
             return (0,) if dims else ()
         axis = channel_axis(dims, self._channel_dim)
+        if self._channel_dim is None and isinstance(layer, HoyerSpike) and layer.num_features:
+            axis = layer.channel_dim % dims
         return tuple(dim for dim in range(dims) if dim != axis)
 
 
@@ -173,13 +186,13 @@ class _Counter:
         self.neurons = spikes[:1].numel()
         self.steps = max(self.steps, execution.number + 1)
 
-    def row(self, name: str) -> LayerSpikes:
+    def row(self, name: str, loops: int) -> LayerSpikes:
         channels = self.active.numel()
         return LayerSpikes(
             name,
             self.kind,
             neurons=self.neurons,
-            steps=self.steps,
+            steps=self.steps * loops,
             spikes=float(self.spikes.sum()),
             values=self.each * channels,
             channels=channels,

@@ -24,7 +24,7 @@ class LayerSpikes:
         name: Its name.
         kind: Its class.
         neurons: How many it has.
-        steps: How often it runs in one forward of the network: its time steps.
+        steps: How often it runs in an inference: its time steps.
         spikes: How many were seen.
         values: How many values, spikes or silence, were seen.
         channels: How many channels it has.

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,7 +18,8 @@ __all__ = ["calibrate_statistics_"]
 def calibrate_statistics_(model: nn.Module, batches: Batches) -> None:
     """Take the statistics of BatchNorm layers and Hoyer extrema anew, as means over batches, in place.
 
-    For a network whose activations were exchanged, or whose clip values were set by hand. Weights stay. Several passes
+    For a network whose activations were exchanged, or whose clip values were set by hand. Weights stay; so do the
+    statistics of :class:`clipact.nn.HoyerLeaky`, which belong to the steps of a sequence. Several passes
     over the data are not needed: every layer sees what the layers before it give in training.
 
     Args:
@@ -37,10 +39,11 @@ def calibrate_statistics_(model: nn.Module, batches: Batches) -> None:
     with torch.no_grad(), evaluating(model), _unless_raised(model), ExitStack() as stack:
         for module in model.modules():
             if isinstance(module, _BatchNorm) and module.track_running_stats:
-                stack.enter_context(_averaging(module))
+                module.reset_running_stats()
+                stack.enter_context(_averaging(module, None))
             elif isinstance(module, HoyerSpike):
                 module.reset_statistics()
-                module.train()
+                stack.enter_context(_averaging(module, 0.0))
         for batch in every:
             run(model, to_device_of(model, model_inputs(batch)))
 
@@ -58,11 +61,10 @@ def _unless_raised(model: nn.Module) -> Generator[None]:
 
 
 @contextmanager
-def _averaging(layer: _BatchNorm) -> Generator[None]:
-    """Follow the mean over all batches from here on."""
+def _averaging(layer: Any, mean: float | None) -> Generator[None]:
+    """Follow the mean over all batches, which is what a momentum of ``mean`` stands for in this kind of layer."""
     momentum = layer.momentum
-    layer.reset_running_stats()
-    layer.momentum = None
+    layer.momentum = mean
     layer.train()
     try:
         yield

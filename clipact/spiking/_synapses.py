@@ -63,16 +63,17 @@ def counting(model: nn.Module, *, unary: bool) -> Generator[dict[str, Synapses]]
     with ExitStack() as stack:
         for name, layer in model.named_modules():
             if isinstance(layer, COUNTED):
-                handle = layer.register_forward_hook(_hook(found, name, unary=unary))
+                hook = _hook(found, name, unary=unary)
+                handle = layer.register_forward_hook(hook, with_kwargs=True)
                 stack.callback(handle.remove)
         yield found
 
 
 def _hook(
     found: dict[str, Synapses], name: str, *, unary: bool
-) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-    def count(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        x = inputs[0].detach()
+) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Any], None]:
+    def count(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        x = (args[0] if args else kwargs["input"]).detach()
         weights = sum(parameter.numel() for parameter in layer.parameters(recurse=False))
         seen = found.setdefault(name, Synapses(name, type(layer), weights))
         spikes = _spikes(x, unary=unary)

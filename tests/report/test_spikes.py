@@ -36,6 +36,10 @@ def test_every_channel_is_counted(model):
         spike_raster(meter, "1")
     with pytest.raises(SpikingError, match="no spiking layer has run"):
         spike_rates(SpikeMeter(model))
+    with SpikeMeter(model) as meter:
+        model(torch.randn(0, 4))
+    with pytest.raises(SpikingError, match="no spiking layer has run"):
+        spike_rates(meter)
 
 
 def test_bars_are_the_energies(model):

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 import clipact as ca
 from clipact.errors import CalibrationError, SpikingError
+from clipact.functional import hoyer_extremum
 from clipact.nn import HoyerSpike, SaturatedReLU
 from clipact.spiking import calibrate_statistics_, to_spiking_
 from clipact.where import named, of_type
@@ -83,6 +84,14 @@ def test_probabilities_behind_the_logits_stay():
     [
         (nn.Sequential(nn.Linear(2, 2)), r"no ReLU to turn into a spike.*activations: none"),
         (nn.Sequential(nn.Linear(2, 2), nn.ReLU()), r"'1' gives the output of Sequential"),
+        (
+            nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Flatten(0)),
+            r"'1' gives the output of Sequential",
+        ),
+        (
+            nn.Sequential(nn.Linear(2, 2), HoyerSpike(), nn.Linear(2, 2)),
+            r"no ReLU to turn into a spike.*activations: HoyerSpike",
+        ),
         (
             nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.GELU(), nn.Linear(2, 2)),
             r"stand for: 3 \(GELU\); train the model with ReLU",
@@ -173,3 +182,35 @@ def test_residual_blocks_keep_a_real_valued_stream():
     assert torch.allclose(z - y, plain.norm(plain.conv(plain.spike(y))), atol=1e-5)
     z.sum().backward()
     assert block.conv.weight.grad is not None
+
+
+class Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.out = nn.Linear(2, 3), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return {"steps": 1, "logits": self.out(self.hidden(x).relu()).relu()}
+
+
+def test_an_output_in_a_dictionary_is_an_output():
+    with pytest.raises(SpikingError, match="'relu_2' gives the output of Named"):
+        to_spiking_(Named(), example=torch.randn(3, 2))
+
+
+def test_what_spikes_already_stays():
+    kept = HoyerSpike(levels=3)
+    model = nn.Sequential(nn.Linear(2, 2), kept, nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+    to_spiking_(model, example=torch.randn(3, 2))
+    assert model[1] is kept
+    assert isinstance(model[3], HoyerSpike)
+
+
+def test_statistics_are_means_over_batches_also_of_many():
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randn(50, 4, generator=generator) * (1 + i) for i in range(30)]
+    model = nn.Sequential(HoyerSpike(4))
+    calibrate_statistics_(model, batches)
+    mean = torch.stack([hoyer_extremum(b, channel_dim=1) for b in batches]).mean(0)
+    torch.testing.assert_close(model[0].running_extremum, mean)
+    assert model[0].momentum == 0.1

@@ -167,5 +167,53 @@ def test_bad_input():
         energy_report(nn.Sequential(nn.ReLU()), torch.randn(1, 2))
     with pytest.raises(SpikingError, match="at least one"):
         energy_report(nn.Linear(2, 2), torch.zeros(0, 2))
+    for wrong in (None, 3.0):
+        with pytest.raises(SpikingError, match="give a tensor whose first axis counts"):
+            energy_report(nn.Linear(2, 2), wrong)
     with pytest.raises(SpikingError, match=r"mac=-1"):
         EnergyCosts("free", mac=-1, ac=0, bits=8)
+
+
+def connections(layer, x):
+    """Of every input that is not zero, to how many outputs it leads: the derivative of the layer with weights of 1."""
+    nn.init.ones_(layer.weight)
+    paths = torch.autograd.functional.jacobian(lambda x: layer(x).sum(), x)
+    return int((paths * (x != 0)).sum())
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), (2, 4, 7, 6)),
+        (nn.Conv2d(4, 4, 3, padding="same", dilation=2), (2, 4, 7, 6)),
+        (nn.Conv2d(2, 4, (3, 2), padding="same"), (2, 2, 7, 6)),
+        (nn.Conv2d(2, 4, 3, padding=2, padding_mode="reflect"), (2, 2, 7, 6)),
+        (nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular", stride=2), (2, 2, 7, 6)),
+        (nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2), (2, 4, 5, 4)),
+        (nn.ConvTranspose2d(2, 4, 3, stride=3, dilation=2), (2, 2, 5, 4)),
+        (nn.ConvTranspose1d(2, 4, 3, stride=2, padding=2), (2, 2, 5)),
+        (nn.Conv3d(2, 2, 2, stride=2, padding=1), (2, 2, 4, 5, 3)),
+        (nn.Linear(5, 3), (2, 4, 5)),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+def test_every_connection_is_counted(layer, shape):
+    x = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.4).float()
+    counted = energy_report(layer, x).layers[0]
+    assert (counted.acs * len(x), counted.macs) == (connections(layer, x), 0.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_levels_of_a_clip_value_that_went_negative(dtype):
+    spike = HoyerSpike(levels=4)
+    nn.init.constant_(spike.v_threshold, -0.7)
+    model = nn.Sequential(spike, nn.Linear(50, 3)).to(dtype).eval()
+    x = torch.randn(8, 50, generator=torch.Generator().manual_seed(0)).to(dtype)
+    spikes = (spike(x).float() / (0.7 / 4)).round().sum()
+    found = energy_report(model, x, unary=True).layers[0]
+    assert (found.acs, found.macs) == (pytest.approx(float(spikes) * 3 / 8), 0.0)
+
+
+def test_layers_called_by_keyword():
+    report = energy_report(nn.Linear(2, 3), {"input": torch.ones(4, 2)})
+    assert report.layers[0].acs == 6.0

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import snntorch
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from clipact.errors import SpikingError
+from clipact.functional import hoyer_ratio
 from clipact.nn import HoyerLeaky, HoyerSpike, SaturatedReLU
 from clipact.spiking import HoyerRegularizer, param_groups
 
@@ -236,3 +238,36 @@ def test_thresholds_have_no_weight_decay():
 def test_without_thresholds_there_is_one_group():
     (group,) = param_groups(torch.nn.Linear(2, 2), 0.1)
     assert group["weight_decay"] == 0.1
+
+
+def test_layers_called_by_keyword():
+    class ByName(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.spike = HoyerSpike()
+
+        def forward(self, x):
+            return self.spike(x=x)
+
+    model, x = ByName(), torch.rand(4, 3)
+    regularizer = HoyerRegularizer(model, 1.0)
+    model(x)
+    with torch.no_grad():
+        torch.testing.assert_close(regularizer(), hoyer_ratio(x))
+
+
+def test_under_checkpoints():
+    torch.manual_seed(0)
+    model, x = torch.nn.Sequential(torch.nn.Linear(4, 6), HoyerSpike()), torch.randn(8, 4)
+    regularizer = HoyerRegularizer(model, 1.0)
+    model(x)
+    (expected,) = torch.autograd.grad(regularizer(), model[0].weight)
+    checkpoint(model, x, use_reentrant=False)
+    (found,) = torch.autograd.grad(regularizer(), model[0].weight)
+    torch.testing.assert_close(found, expected)
+    checkpoint(model, x.requires_grad_(), use_reentrant=True)
+    with pytest.raises(SpikingError, match=r"without gradients, .* use_reentrant=False"):
+        regularizer()
+    with torch.no_grad():
+        model(x)
+        regularizer()

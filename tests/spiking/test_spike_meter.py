@@ -107,3 +107,25 @@ def test_an_empty_batch_counts_nothing():
         spike(torch.randn(0, 3))
         spike(torch.ones(2, 3))
     assert meter.table()["0"].rate == 1.0
+
+
+def test_a_loop_outside_the_network():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), snntorch.Leaky(0.9, init_hidden=True))
+    with SpikeMeter(model, steps=5) as meter:
+        sent = [
+            model(torch.rand(8, 4) * 3).detach() for _ in range(10)
+        ]  # two batches of five steps
+    assert meter.table()["1"].rate == pytest.approx(5 * float(torch.stack(sent).mean()))
+    assert meter.rates("1").mean().item() == pytest.approx(meter.table().rate)
+    for wrong in ({"steps": 0}, {"keep": -1}):
+        with pytest.raises(SpikingError, match="SpikeMeter got keep="):
+            SpikeMeter(model, **wrong)
+
+
+def test_a_layer_knows_its_channels():
+    model = nn.Sequential(nn.Conv1d(2, 3, 3), HoyerSpike(3))
+    with SpikeMeter(model) as meter:
+        model(torch.randn(4, 2, 10))
+    assert meter.rates("1").shape == (3,)
+    assert meter.table()["1"].neurons == 24
