@@ -1,13 +1,15 @@
-"""ProAct's threshold training in minutes: what the frozen prefix and the early ends save.
+"""ProAct's thresholds in 103 seconds of one thread; 16 times as long without cache and early ends, 2.6 without the cache.
 
     python benchmarks/proact.py --write docs/guide/_proact_cpu.md
 
-trains the thresholds of the VGG-style network twice over: once on ``--train`` images with ProAct as it is, for its time
-and its history, and on ``--small`` images with and without what makes it fast, for the ratios. All of them run all
-the procedure's epochs (15 for a threshold a layer, 105 for thresholds a neuron); "without early ends" also tries
-all 11 decays at each stage, "without cache" computes the whole model in every step. Seconds are those of the processor,
-one thread, so that other work on the machine hardly counts. What is done is kept in ``benchmarks/_cache/proact`` and
-not done again. Larger figures: ``--train 45000 --validate 5000 --device cuda``.
+trains the thresholds of the VGG-style network (0.54 M parameters, CIFAR-10 (JPEG)): on ``--train`` images with ProAct as
+it is, for its time and its history, and on ``--small`` images with and without what makes it fast, for the ratios. All of
+them have the procedure's full length (15 epochs for a threshold a layer, 105 for thresholds a neuron). "Without early
+ends" also tries all 11 decays at each stage, which is most of what it costs; "without cache" computes the whole model in
+every step. Seconds are those of the processor, one thread, but for those of the history, which are by the clock. What is
+done is kept in ``benchmarks/_cache/proact`` and not done again. Larger: ``--train 45000 --validate 5000 --device cuda``.
+
+AMD EPYC, one thread, two busy processors, torch 2.14.1, one seed, November 2026.
 """
 
 import argparse
@@ -72,7 +74,7 @@ def largest_difference(one: dict, other: dict) -> float:
 
 
 def ratios(model: nn.Module, data: Data, options: argparse.Namespace) -> Iterator[str]:
-    small = data.smaller(train=options.small, validate=options.small)
+    small = data.smaller(train=options.small, validate=100)
     found = {
         name: kept(
             f"{options.device.type}-{options.small}-{name}",
@@ -91,7 +93,7 @@ def ratios(model: nn.Module, data: Data, options: argparse.Namespace) -> Iterato
 
 
 def history(found: dict) -> Iterator[str]:
-    yield "| stage | thresholds | decay | accuracy | drop | accepted | epochs | mean, relative | seconds |"
+    yield "| stage | thresholds | decay | accuracy | drop | accepted | epochs | mean, relative | seconds by the clock |"
     yield "|---|---:|---:|---:|---:|---|---:|---:|---:|"
     for row in found["history"]:
         verdict = "yes" if row["accepted"] else "no"
@@ -123,11 +125,11 @@ def main() -> None:
         [
             f"{where}. VGG style, {parameters / 1e6:.2f} M parameters, {data.name}; one seed.",
             "",
-            f"ProAct on {options.train:,} training and {options.validate:,} held-out images: **{full['seconds']:.0f} seconds** of one thread.",
+            f"ProAct on {options.train:,} training and {options.validate:,} held-out images: **{full['seconds']:.0f} seconds** of one thread ({full['wall']:.0f} by the clock, on processors busy with other work).",
             "",
             *history(full),
             "",
-            f"What it saves, all variants on the same {options.small} images:",
+            f"What it saves, all variants on the same {options.small} training and 100 held-out images:",
             "",
             *ratios(model, data, options),
             "",
