@@ -94,8 +94,8 @@ def _fold_threshold(found: Traced, node: torch.fx.Node, spike: HoyerSpike) -> No
     if behind is None:
         return
     threshold = threshold_by_output(spike, behind, _dims(node, behind, spike))
-    if threshold is None:
-        return  # no weight belongs to one neuron alone
+    if threshold is None or not bool(((threshold > 0) & threshold.isfinite()).all()):
+        return  # no weight belongs to one neuron alone, and none can stand for a threshold that a fault has hit
     scale = 1.0 / threshold
     _scale(behind, scale, torch.zeros_like(scale))
     unit = HoyerSpike(v_threshold=1.0, learn_threshold=False, nan_to_zero=spike.nan_to_zero)

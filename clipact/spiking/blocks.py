@@ -5,6 +5,7 @@ from typing import final
 
 from torch import Tensor, nn
 
+from clipact.errors import SpikingError
 from clipact.nn import HoyerSpike
 
 __all__ = ["Residual"]
@@ -32,6 +33,9 @@ class Residual(nn.Module):
         kernel_size: Odd.
         spike: Makes the spike for a number of channels, for example ``lambda channels: HoyerSpike(channels, levels=4)``.
 
+    Raises:
+        SpikingError: ``kernel_size`` is even.
+
     Shape:
         ``(N, in_channels, H, W)`` to ``(N, out_channels, H / stride, W / stride)``, rounded up.
 
@@ -55,6 +59,10 @@ class Residual(nn.Module):
         spike: Callable[[int], nn.Module] = _spike,
     ) -> None:
         super().__init__()
+        if kernel_size % 2 == 0:
+            raise SpikingError(
+                f"Residual got kernel_size={kernel_size}, which would not give the shortcut's shape; take an odd one"
+            )
         self.spike = spike(in_channels)
         self.conv = nn.Conv2d(
             in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=False

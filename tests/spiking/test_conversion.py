@@ -214,3 +214,8 @@ def test_statistics_are_means_over_batches_also_of_many():
     mean = torch.stack([hoyer_extremum(b, channel_dim=1) for b in batches]).mean(0)
     torch.testing.assert_close(model[0].running_extremum, mean)
     assert model[0].momentum == 0.1
+
+
+def test_a_residual_block_with_an_even_kernel():
+    with pytest.raises(SpikingError, match="Residual got kernel_size=2"):
+        ca.spiking.blocks.Residual(4, 4, kernel_size=2)

@@ -272,6 +272,15 @@ def test_layers_without_state_may_be_called_several_times():
     assert torch.equal(from_nir(to_nir(model, X[:2]))(X), model(X))
 
 
+@pytest.mark.parametrize("hit", [0.0, -0.5, float("inf"), float("nan")])
+def test_a_threshold_that_a_fault_has_hit_is_kept(hit):
+    torch.manual_seed(0)
+    x = torch.randn(64, 4)
+    model = settled(nn.Linear(4, 6), HoyerSpike(6), nn.Linear(6, 2), x=x)
+    model[1].running_extremum[2] = hit
+    assert torch.equal(fold(model)(x), model(x))
+
+
 def test_tied_weights_are_not_folded_twice():
     torch.manual_seed(0)
     model = nn.Sequential(
