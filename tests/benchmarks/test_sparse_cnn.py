@@ -22,7 +22,7 @@ def data():
 
 
 def options(epochs=4):
-    return argparse.Namespace(epochs=epochs, width=4, sparsity=0.8, ramp=0.5, seeds=[0])
+    return argparse.Namespace(epochs=epochs, width=4, sparsity=0.8, seeds=[0])
 
 
 def test_thresholds_are_held_and_zeros_are_counted(data):
