@@ -132,8 +132,9 @@ def test_a_task_that_cannot_be_sent_is_named(jobs, tmp_path):
 def script(folder, guard="if __name__ == '__main__':"):
     path = folder / "program.py"
     path.write_text(
-        f"""import sys
+        f"""import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore Ctrl-C
 sys.path.insert(0, {str(FOLDER)!r})
 from worker_jobs import Square
 from clipact.faults import executors
@@ -191,7 +192,7 @@ def test_no_process_outlives_the_program(program, sign):
         os.killpg(running.pid, sign)  # as a terminal does, to all of them
     else:
         running.send_signal(sign)
-    _, errors = running.communicate(timeout=120)
+    _, errors = running.communicate(timeout=60)
     assert running.returncode in {1, -sign}
     assert gone(running.pid)
     if sign == signal.SIGINT:
