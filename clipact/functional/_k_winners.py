@@ -33,7 +33,7 @@ def k_winners(
 
     Raises:
         SparsityError: The sparsity is not in (0, 1).
-        ThresholdError: ``x`` is not floating-point.
+        ThresholdError: ``x`` is not floating-point, or lacks one of the dimensions; or ``boost`` does not broadcast to it.
 
     References:
         Majani, Erlanson, Abu-Mostafa, "On the k-winners-take-all network", NIPS 1988; Ahmad and Scheinkman, "How can we be so
@@ -62,10 +62,21 @@ def winners(x: Tensor, sparsity: float, boost: Tensor | None, dims: Dims) -> Ten
         raise SparsityError(
             f"a sparsity of {sparsity:g} was asked for; it is a share of zeros: give a number between 0 and 1, such as 0.85"
         )
-    score = x.detach() if boost is None else x.detach() * boost.detach().exp().to(x.dtype)
     if x.dim() == 0 or x.numel() == 0:
         return torch.ones_like(x, dtype=torch.bool)
-    places = tuple(d % x.dim() for d in ((dims,) if isinstance(dims, int) else dims))
+    asked = (dims,) if isinstance(dims, int) else dims
+    if any(not -x.dim() <= d < x.dim() for d in asked):
+        raise ThresholdError(
+            f"k_winners was applied over dims={dims} to an input of shape {tuple(x.shape)}, which has no such dimension; give"
+            " dimensions that the input has"
+        )
+    if boost is not None and not _fits(boost, x):
+        raise ThresholdError(
+            f"k_winners got a boost of shape {tuple(boost.shape)} for an input of shape {tuple(x.shape)}, to which it does not"
+            " broadcast; give one value for each unit"
+        )
+    score = x.detach() if boost is None else x.detach() * boost.detach().exp().to(x.dtype)
+    places = tuple(d % x.dim() for d in asked)
     others = [d for d in range(x.dim()) if d not in places]
     order = [*others, *places]
     shuffled = score.permute(order)
@@ -75,3 +86,9 @@ def winners(x: Tensor, sparsity: float, boost: Tensor | None, dims: Dims) -> Ten
     chosen = chosen.scatter(-1, rows.topk(k, dim=-1, sorted=False).indices, True)  # noqa: FBT003 - the value to scatter
     back = [order.index(d) for d in range(x.dim())]
     return chosen.reshape(shuffled.shape).permute(back)
+
+
+def _fits(boost: Tensor, x: Tensor) -> bool:
+    """Whether the boost broadcasts to the input without enlarging it."""
+    sizes = zip(reversed(boost.shape), reversed(x.shape), strict=False)
+    return boost.dim() <= x.dim() and all(size in (1, given) for size, given in sizes)

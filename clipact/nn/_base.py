@@ -56,7 +56,7 @@ def at_least_zero(threshold: Tensor) -> Tensor:
     The gradient is passed on as if it were the threshold's own, so that one that was pushed too far can come back.
     """
     if not threshold.requires_grad:
-        return threshold
+        return threshold.clamp(min=0)
     return threshold - threshold.detach().clamp(max=0)
 
 

@@ -90,7 +90,8 @@ class CReLU(_Clipped):
 
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where ``x`` is above ``tau + m`` or NaN."""
-        return ~(x - at_dtype(x, self.tau) <= at_dtype(x, self.m))
+        tau, m = at_least_zero(self.tau), at_least_zero(self.m)
+        return ~(x - at_dtype(x, tau) <= at_dtype(x, m))
 
 
 @final
@@ -152,4 +153,5 @@ class CST(_Clipped):
 
     def out_of_range(self, x: Tensor) -> Tensor:
         """Where the magnitude of ``x`` is above ``tau + m``, or NaN."""
-        return ~(x.abs() - at_dtype(x, self.tau) <= at_dtype(x, self.m))
+        tau, m = at_least_zero(self.tau), at_least_zero(self.m)
+        return ~(x.abs() - at_dtype(x, tau) <= at_dtype(x, m))

@@ -38,6 +38,10 @@ class _KWinners(Activation):
             raise SparsityError(
                 f"{type(self).__name__} got boost={boost:g} but no {unit}=; it needs their number to keep a duty cycle of each"
             )
+        if units is not None and units < 1:
+            raise SparsityError(
+                f"{type(self).__name__} got {unit}={units}; it is their number: give at least 1"
+            )
         self.sparsity, self.boost, self.momentum = sparsity, boost, momentum
         if boost > 0.0 and units is not None:
             self.register_buffer("duty_cycle", torch.full((units,), 1.0 - sparsity))
@@ -79,6 +83,7 @@ class KWinners(_KWinners):
 
     Raises:
         SparsityError: Sparsity, boost or momentum is out of range, or the number of features is missing.
+        ThresholdError: On a call with a boost, the input has another number of features.
 
     Examples:
         >>> KWinners(0.5)(torch.tensor([[1.0, -2.0, 4.0, 3.0]]))
@@ -122,6 +127,7 @@ class KWinners2d(_KWinners):
 
     Raises:
         SparsityError: Sparsity, boost or momentum is out of range, or the number of channels is missing.
+        ThresholdError: On a call, the input is no image; or, with a boost, has another number of channels.
 
     Examples:
         >>> KWinners2d(0.75)(torch.tensor([[[[1.0, 2.0]], [[4.0, 3.0]]]]))

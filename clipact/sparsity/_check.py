@@ -113,7 +113,7 @@ def _rows(network: Network, watcher: _Watcher, point: EdgeOfChaos | None) -> lis
         if point is not None:
             expected = (point.q_star, point.sparsity)
         passed, broken, size = watcher.zeros[place]
-        zeros = 1.0 - int(passed) / size
+        zeros = 1.0 - int(passed) / size if size else math.nan
         rows.append(
             CheckedSite(
                 node.name, node.kind, squares[place], expected[0], zeros, expected[1], int(broken)

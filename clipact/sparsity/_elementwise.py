@@ -17,7 +17,7 @@ class Elementwise:
         activation: A function of a tensor, or a module.
 
     Raises:
-        SparsityError: It cannot be called on float64, or is not elementwise.
+        SparsityError: It cannot be called on float64, gives another precision, or is not elementwise.
     """
 
     def __init__(self, activation: Callable[[Tensor], Tensor]) -> None:
@@ -82,6 +82,11 @@ class Elementwise:
                 f"{self.name} failed on a float64 tensor of shape (12,): {error}"
             ) from error
         same = isinstance(cast("Any", whole), Tensor) and whole.shape == x.shape
+        if same and whole.dtype != x.dtype:
+            raise SparsityError(
+                f"{self.name} gives {whole.dtype} for a float64 tensor; the theory is computed in float64: let it keep the"
+                " precision of its input"
+            )
         if not same or not torch.allclose(whole[:5], alone, rtol=1e-9, equal_nan=True):
             raise SparsityError(
                 f"{self.name} is not elementwise: an output depends on more than its own input, or shapes differ; the theory"

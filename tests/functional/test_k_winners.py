@@ -163,3 +163,29 @@ def test_what_cannot_be_is_refused(module):
         module(0.5, momentum=0.0)
     with pytest.raises(ThresholdError, match="int64"):
         module(0.5)(torch.ones(2, 2, 3, 3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("dims", [-3, 2, (-3, -2, -1)])
+def test_a_dimension_that_the_input_lacks_is_refused(dims):
+    with pytest.raises(
+        ThresholdError, match=r"input of shape \(2, 8\), which has no such dimension"
+    ):
+        k_winners(torch.ones(2, 8), 0.5, dims=dims)
+
+
+@pytest.mark.parametrize("boost", [0.0, 1.0])
+def test_maps_are_not_taken_from_rows(boost):
+    with pytest.raises(ThresholdError, match="no such dimension"):
+        nn.KWinners2d(0.5, channels=8, boost=boost)(torch.ones(2, 8))
+
+
+def test_a_boost_of_other_units_is_refused_and_the_duty_cycle_stays():
+    act = nn.KWinners(0.5, features=3, boost=1.0)
+    with pytest.raises(ThresholdError, match=r"boost of shape \(3,\) .* shape \(2, 4\)"):
+        act(torch.ones(2, 4))
+    assert act.duty_cycle.tolist() == [0.5] * 3
+
+
+def test_a_number_of_units_below_one_is_refused():
+    with pytest.raises(SparsityError, match="features=0; it is their number"):
+        nn.KWinners(0.5, features=0, boost=1.0)

@@ -90,6 +90,20 @@ def test_a_threshold_that_is_trained_below_zero_acts_as_zero_and_comes_back(kind
     assert act.tau.item() > 0.0
 
 
+@pytest.mark.parametrize("kind", [*SHIFTED, *CLIPPED])
+def test_a_threshold_that_was_trained_below_zero_acts_as_zero_when_it_is_frozen(kind):
+    trained = (kind(0.05, 0.5) if kind in CLIPPED else kind(0.05)).requires_grad_()
+    with torch.no_grad():
+        trained.tau.fill_(-0.3)
+    fresh = kind(0.05, 0.5) if kind in CLIPPED else kind(0.05)
+    fresh.load_state_dict(trained.state_dict())
+    x = torch.linspace(-0.9, 0.9, 31)
+    assert not fresh.tau.requires_grad
+    assert torch.equal(fresh(x), trained(x))
+    at_zero = kind(0.0, 0.5) if kind in CLIPPED else kind(0.0)
+    assert torch.equal(fresh.out_of_range(x), at_zero.out_of_range(x))
+
+
 @pytest.mark.parametrize("kind", CLIPPED)
 def test_a_limit_that_is_trained_below_zero_gives_zero(kind):
     act = kind(0.1, 0.2).requires_grad_()

@@ -131,3 +131,10 @@ def test_tables():
         "theory",
     ]
     assert found.to_pandas()["q"].tolist() == [found.rows[0].q]
+
+
+def test_an_empty_batch_has_no_sparsity():
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    found = sparsity.check_(net, torch.empty(0, 4))
+    assert [math.isnan(row.sparsity) for row in found] == [True]
+    assert "ReLU" in str(found)

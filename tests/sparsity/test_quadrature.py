@@ -136,6 +136,7 @@ def test_warnings_for_an_activation_that_does_not_hold_its_variance():
         (lambda x: x[:3], "not elementwise"),
         (lambda x: x.sum(), "not elementwise"),
         (lambda x: x + 0.1 * torch.rand_like(x), "not elementwise"),
+        (lambda x: x.float(), "gives torch.float32 for a float64 tensor"),
         (lambda x: x.bfloat16().double(), "not smooth between a few kinks"),
     ],
 )
