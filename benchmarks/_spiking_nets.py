@@ -1,6 +1,7 @@
 """The networks of the spiking benchmark: one body, with an activation of one's choice."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import snntorch
 import torch
@@ -8,6 +9,7 @@ from snntorch import surrogate
 from torch import Tensor, nn
 
 from clipact.functional import hoyer_spike
+from clipact.nn import HoyerSpike
 from clipact.spiking.blocks import Residual
 
 Make = Callable[[int], nn.Module]
@@ -16,12 +18,13 @@ Make = Callable[[int], nn.Module]
 class FixedSpike(nn.Module):
     """A spike past a threshold that nobody trains or measures, with the surrogate of the Hoyer spike."""
 
-    def __init__(self, threshold: float = 0.5) -> None:
+    def __init__(self, threshold: float, grad_scale: float) -> None:
         super().__init__()
+        self.grad_scale = grad_scale
         self.register_buffer("threshold", torch.tensor([threshold]))
 
     def forward(self, x: Tensor) -> Tensor:
-        return hoyer_spike(x, 1.0, self.threshold)
+        return hoyer_spike(x, 1.0, self.threshold, grad_scale=self.grad_scale)
 
 
 class LeakySteps(nn.Module):
@@ -89,3 +92,36 @@ def resnet(channels: int, size: int, classes: int, width: int, make: Make, steps
     ]
     head = [make(4 * width), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, classes)]
     return Repeated(first, nn.Sequential(*blocks, *head), steps)
+
+
+SLOPE = 0.65
+"""Height of the box, such that gradients behind BatchNorm neither grow nor fade from layer to layer."""
+
+
+def levels(channels: int, number: int) -> HoyerSpike:
+    """A staircase over two deviations of its input, with the slope of what it rounds."""
+    return HoyerSpike(channels, levels=number, v_threshold=2.0, grad_scale=1.0, window=(0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Method:
+    """An activation: how to make it, its time steps, and the name of its checkpoints, to change with its settings."""
+
+    make: Make
+    key: str
+    steps: int = 1
+
+
+METHODS = {
+    "ReLU": Method(lambda _: nn.ReLU(), "ReLU"),
+    "Hoyer, 1 level": Method(lambda c: HoyerSpike(c, grad_scale=SLOPE), "hoyer1_g65"),
+    "Hoyer, 2 levels": Method(lambda c: levels(c, 2), "hoyer2_v2_w1"),
+    "Hoyer, 4 levels": Method(lambda c: levels(c, 4), "hoyer4_v2_w1"),
+    "fixed threshold": Method(lambda _: FixedSpike(0.5, SLOPE), "fixed5_g65"),
+    "Leaky, T=1": Method(lambda _: LeakySteps(1), "Leaky_T1"),
+    "Leaky, T=4": Method(lambda _: LeakySteps(4), "Leaky_T4", steps=4),
+    "Hoyer, 1 level, paper's box": Method(HoyerSpike, "Hoyer_1_level"),
+    "Hoyer, 4 levels, paper's box": Method(
+        lambda c: HoyerSpike(c, levels=4, v_threshold=2.0), "Hoyer_4_levels"
+    ),
+}

@@ -1,31 +1,38 @@
 """Networks that spike once against ReLU, a fixed threshold and snntorch's Leaky: accuracy, spikes, energy, time.
 
-``python benchmarks/spiking.py`` trains what is not trained yet (checkpoints in benchmarks/_cache) and prints the table of
-docs/guide/_spiking_cpu.md. ``--data digits fashion cifar10``, ``--seeds``, ``--images``, ``--epochs`` and ``--width``
-scale it; ``--data cifar10 --net resnet`` takes residual networks. All networks of a table have the same body, recipe, data
-and seeds. Intervals are Student's over seeds, of differences to ReLU with the same seed.
+``python benchmarks/spiking.py`` trains what is not trained yet (checkpoints and results in benchmarks/_cache) and prints the
+tables of docs/guide/_spiking_cpu.md. ``--data digits fashion cifar10``, ``--nets vgg resnet``, ``--seeds``, ``--images``,
+``--epochs``, ``--width`` and ``--device`` scale it. ``--stored --write`` makes the tables of what is there, and trains nothing.
+All networks of a table have the same body, recipe, data and seeds.
 """
 
 import argparse
-import math
-import statistics
-import time
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from _data import Data, cifar10, digits, fashion_mnist
-from _fit import Recipe, accuracy, fit, seconds
-from _measure import machine
-from _spiking_nets import FixedSpike, LeakySteps, Make, resnet, vgg
-from scipy.stats import t
+from _data import CACHE, Data, cifar10, digits, fashion_mnist
+from _fit import Recipe, accuracy, checkpoint, fit
+from _spiking_nets import METHODS, resnet, vgg
+from _spiking_tables import HEAD, Result, Timed, foot, measured, section, spike_rate
 from torch import nn
 
-from clipact.nn import HoyerSpike
 from clipact.spiking import energy_report
 
 OUT = Path(__file__).parents[1] / "docs" / "guide" / "_spiking_cpu.md"
+NETS = {"vgg": vgg, "resnet": resnet}
+
+
+def four_fifths() -> Data:
+    """The digits, of which every fifth is held out for the test."""
+    data = digits()
+    parts = (data.train, data.validate, data.test)
+    images, labels = (torch.cat([part[place] for part in parts]) for place in (0, 1))
+    cut = len(labels) * 4 // 5
+    test = images[cut:], labels[cut:]
+    return replace(data, train=(images[:cut], labels[:cut]), validate=test, test=test)
 
 
 @dataclass(frozen=True)
@@ -40,154 +47,124 @@ class Setting:
     seeds: int
 
 
-def four_fifths() -> Data:
-    """The digits, of which every fifth is held out for the test."""
-    data = digits()
-    parts = (data.train, data.validate, data.test)
-    images, labels = (torch.cat([part[place] for part in parts]) for place in (0, 1))
-    cut = len(labels) * 4 // 5
-    test = images[cut:], labels[cut:]
-    return replace(data, train=(images[:cut], labels[:cut]), validate=test, test=test)
-
-
 SETTINGS = {
-    "digits": Setting("digits", four_fifths, 2_000, 16, Recipe(20, peak=0.1, batch=64, crop=1, flip=False), 5),
-    "fashion": Setting("Fashion-MNIST", fashion_mnist, 30_000, 24, Recipe(5, peak=0.1, crop=2), 3),
+    "digits": Setting("Digits", four_fifths, 2_000, 16, Recipe(40, peak=0.1, batch=64, crop=0, flip=False), 5),
+    "fashion": Setting("Fashion-MNIST", fashion_mnist, 20_000, 16, Recipe(6, peak=0.1, batch=64, crop=0, flip=False), 3),
+    "shifted": Setting("Fashion-MNIST, shifted and mirrored", fashion_mnist, 20_000, 16, Recipe(5, peak=0.1, batch=64, crop=2), 3),
     "cifar10": Setting("CIFAR-10 (JPEG)", cifar10, 45_000, 32, Recipe(6, peak=0.1), 1),
 }  # fmt: skip
-METHODS: dict[str, tuple[Make, int]] = {
-    "ReLU": (lambda _: nn.ReLU(), 1),
-    "Hoyer, 1 level": (HoyerSpike, 1),
-    "Hoyer, 2 levels": (lambda c: HoyerSpike(c, levels=2), 1),
-    "Hoyer, 4 levels": (lambda c: HoyerSpike(c, levels=4, v_threshold=2.0), 1),
-    "fixed threshold": (lambda _: FixedSpike(), 1),
-    "Leaky, T=1": (lambda _: LeakySteps(1), 1),
-    "Leaky, T=4": (lambda _: LeakySteps(4), 4),
-}
-NETS = {"vgg": vgg, "resnet": resnet}
 
 
-def train(data: Data, setting: Setting, net: str, method: str, seed: int):
-    """The trained network, and its training seconds an epoch."""
-    torch.manual_seed(seed)
-    make, steps = METHODS[method]
-    size = data.test[0].shape[-1]
-    model = NETS[net](data.channels, size, data.classes, setting.width, make, steps)
-    slug = method.replace(",", "").replace(" ", "_").replace("=", "")
-    name = f"spiking_{net}{setting.width}_{slug}"
-    fit(model, data, setting.recipe, name=name, seed=seed)
-    return model, seconds(name, data, setting.recipe, seed) / setting.recipe.epochs
+@dataclass(frozen=True)
+class Table:
+    """One table: a network on some data."""
+
+    data: Data
+    setting: Setting
+    net: str
+    device: torch.device
+
+    def fresh(self, method: str, seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        size, chosen = self.data.test[0].shape[-1], METHODS[method]
+        model = NETS[self.net](self.data.channels, size, self.data.classes, self.setting.width, chosen.make, chosen.steps)  # fmt: skip
+        return model.to(self.device)
+
+    def name(self, method: str) -> str:
+        return f"spiking_{self.net}{self.setting.width}_{METHODS[method].key}"
+
+    def path(self, method: str, seed: int) -> Path:
+        return checkpoint(self.name(method), self.data, self.setting.recipe, seed)
+
+    def trained(self, method: str, seed: int) -> nn.Module:
+        model = self.fresh(method, seed)
+        return fit(model, self.data, self.setting.recipe, name=self.name(method), seed=seed)
+
+    def result(self, method: str, seed: int, *, stored: bool) -> Result | None:
+        """Of a finished training; None if there is none, and none is to be made."""
+        kept = CACHE / "spiking" / f"{self.path(method, seed).stem}.json"
+        if kept.exists():
+            return Result(**json.loads(kept.read_text()))
+        if stored:
+            return None
+        model = self.trained(method, seed)
+        images = self.data.test[0][:200].to(self.device)
+        energy = energy_report(model, images[:50], unary=True).total().compute / 1e6
+        found = Result(100 * accuracy(model, self.data.test), spike_rate(model, images), energy)
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(vars(found)))
+        return found
+
+    def text(self, methods: list[str], *, stored: bool) -> Iterator[str]:
+        """The lines of the table, with what is finished; seed by seed, so that an early end leaves whole pairs."""
+        results: dict[str, dict[int, Result]] = {method: {} for method in methods}
+        for seed in range(self.setting.seeds):
+            for method in methods:
+                found = self.result(method, seed, stored=stored)
+                if found:
+                    results[method][seed] = found
+        results = {method: by_seed for method, by_seed in results.items() if by_seed}
+        if len(results) < 2:
+            return
+        layers = {method: self._timed(method, min(by_seed)) for method, by_seed in results.items()}
+        batch = self.setting.recipe.batch
+        times = measured(layers, self.data.train[0][:batch].to(self.device))
+        recipe, shown = self.setting.recipe, len(self.data.train[1])
+        yield (
+            f"{self.setting.title}, {self.net}, width {self.setting.width}, {shown:,} training images,"
+            f" {recipe.epochs} epochs, {len(self.data.test[1]):,} test images:\n"
+        )
+        yield from section(results, times, steps=shown // batch)
+
+    def _timed(self, method: str, seed: int) -> Timed:
+        state = torch.load(self.path(method, seed), weights_only=True)
+        return Timed(self.trained(method, seed), state["bfloat16"])
 
 
-@torch.no_grad()
-def spike_rate(model: nn.Module, images: torch.Tensor) -> float:
-    """Share of activations that are not zero, of all activation layers together; of a Leaky, in all steps together."""
-    counts = [0, 0]
-
-    def see(layer, _inputs, output):
-        steps = getattr(layer, "steps", 1)
-        counts[0] += int(output.count_nonzero())
-        counts[1] += output.numel() // steps
-
-    kinds = (nn.ReLU, HoyerSpike, FixedSpike, LeakySteps)
-    handles = [m.register_forward_hook(see) for m in model.modules() if isinstance(m, kinds)]
-    model(images)
-    for handle in handles:
-        handle.remove()
-    return counts[0] / counts[1]
+def scaled(setting: Setting, asked: argparse.Namespace) -> Setting:
+    """With what the command line asks for."""
+    return replace(
+        setting,
+        seeds=asked.seeds or setting.seeds,
+        images=asked.images or setting.images,
+        width=asked.width or setting.width,
+        recipe=replace(setting.recipe, epochs=asked.epochs or setting.recipe.epochs),
+    )
 
 
-@torch.no_grad()
-def inference(model: nn.Module, images: torch.Tensor) -> float:
-    """Processor seconds, the median of five."""
-    times = []
-    for _ in range(5):
-        start = time.process_time()
-        model(images)
-        times.append(time.process_time() - start)
-    return statistics.median(times)
-
-
-def interval(values: list[float]) -> str:
-    """Mean, and half of Student's 95 % interval where there are several."""
-    mean = statistics.fmean(values)
-    if len(values) < 2:
-        return f"{mean:+.2f}"
-    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:+.2f} ± {half:.2f}"
-
-
-def rows(data: Data, setting: Setting, net: str, methods: list[str]):
-    """One row a method."""
-    reference: list[float] = []
-    clean = 0.0
-    for method in methods:
-        found, rates, energies, epochs, times = [], [], [], [], []
-        for seed in range(setting.seeds):
-            model, each = train(data, setting, net, method, seed)
-            found.append(100 * accuracy(model, data.test))
-            images = data.test[0][:200]
-            report = energy_report(model, images[:50], unary=True)
-            rates.append(spike_rate(model, images))
-            energies.append(report.total().compute / 1e6)
-            epochs.append(each)
-            times.append(inference(model, images))
-        reference = reference or found
-        clean = clean or statistics.fmean(times)
-        difference = interval([a - b for a, b in zip(found, reference, strict=True)])
-        yield [
-            method,
-            f"{np.mean(found):.2f}",
-            "" if found is reference else difference,
-            f"{100 * np.mean(rates):.1f} %",
-            f"{np.mean(energies):.2f}",
-            f"{np.mean(epochs):.1f}",
-            f"{np.mean(times) / clean:.2f}",
-        ]
-
-
-HEADER = ["activation", "accuracy", "minus ReLU", "not zero", "µJ an image", "s an epoch", "inference / ReLU"]  # fmt: skip
+def loaded(setting: Setting) -> Data:
+    data = setting.load()
+    if setting.images < len(data.train[1]):
+        return data.smaller(train=setting.images, validate=1000, test=len(data.test[1]))
+    return data
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--data", nargs="*", choices=SETTINGS, default=list(SETTINGS))
-    parser.add_argument("--net", choices=NETS, default="vgg")
+    parser.add_argument("--nets", nargs="*", choices=NETS, default=["vgg"])
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--images", type=int, help="training images")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--width", type=int)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--stored", action="store_true", help="train nothing")
     parser.add_argument("--write", action="store_true", help=f"write {OUT.name}, too")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    text = []
+    lines = []
     for name in asked.data:
-        setting = SETTINGS[name]
-        setting = replace(
-            setting,
-            seeds=asked.seeds or setting.seeds,
-            images=asked.images or setting.images,
-            width=asked.width or setting.width,
-            recipe=replace(setting.recipe, epochs=asked.epochs or setting.recipe.epochs),
-        )
-        data = setting.load()
-        if setting.images < len(data.train[1]):
-            data = data.smaller(train=setting.images, validate=1000, test=len(data.test[1]))
-        text.append(
-            f"{setting.title}, {asked.net}, width {setting.width}, {len(data.train[1]):,} training images, "
-            f"{setting.recipe.epochs} epochs, {setting.seeds} seed{'s' * (setting.seeds > 1)}, {len(data.test[1]):,} test images:\n"
-        )
-        text += ["| " + " | ".join(HEADER) + " |", "|---|" + "---:|" * (len(HEADER) - 1)]
-        print("\n".join(text[-3:]), flush=True)
-        for row in rows(data, setting, asked.net, asked.methods):
-            text.append("| " + " | ".join(row) + " |")
-            print(text[-1], flush=True)
-        text.append("")
-    text.append(f"{machine(torch.device('cpu'))}, 1 thread, torch {torch.__version__}; energy: compute only, fp32 at 45 nm, levels as so many spikes.")  # fmt: skip
-    print(text[-1])
+        setting = scaled(SETTINGS[name], asked)
+        data = loaded(setting)
+        for net in asked.nets:
+            found = list(Table(data, setting, net, asked.device).text(asked.methods, stored=asked.stored))  # fmt: skip
+            print("\n".join(found), flush=True)
+            lines += found
+    text = "\n".join([HEAD, *lines, foot(asked.device)])
+    print(text)
     if asked.write:
-        OUT.write_text("\n".join(text) + "\n")
+        OUT.write_text(text + "\n")
 
 
 if __name__ == "__main__":
