@@ -585,3 +585,18 @@ def test_meters_and_replacement_work_on_it():
     later.restore()
     receipt.restore()
     assert "forward" not in model[2].__dict__
+
+
+def test_a_model_changed_in_inference_mode_can_be_trained_before_and_after_restore():
+    model = mlp()
+    x = torch.randn(3, model[0].in_features)
+    strides = [parameter.stride() for parameter in model.parameters()]
+    with torch.inference_mode():
+        receipt = zero_skip_(model, x, min_weights=0, break_even=never)
+    assert receipt.changes
+    model(x).sum().backward()
+    with torch.inference_mode():
+        receipt.restore()
+    model.zero_grad()
+    model(x).sum().backward()
+    assert [parameter.stride() for parameter in model.parameters()] == strides

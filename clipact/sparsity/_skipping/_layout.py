@@ -22,19 +22,21 @@ def lay_out(weight: Tensor) -> Callable[[], None]:
     if is_by_columns(weight):
         return _nothing
     strides = weight.stride()
-    by_columns = torch.empty_strided(
-        weight.shape, (1, weight.shape[0]), dtype=weight.dtype, device=weight.device
-    )
-    weight.data = by_columns.copy_(weight.data)
+    _arrange(weight, (1, weight.shape[0]))
 
     def undo() -> None:
         if is_by_columns(weight):
-            before = torch.empty_strided(
-                weight.shape, strides, dtype=weight.dtype, device=weight.device
-            )
-            weight.data = before.copy_(weight.data)
+            _arrange(weight, strides)
 
     return undo
+
+
+def _arrange(weight: Tensor, strides: tuple[int, ...]) -> None:
+    with torch.inference_mode(weight.is_inference()):  # or it could not be trained any more
+        memory = torch.empty_strided(
+            weight.shape, strides, dtype=weight.dtype, device=weight.device
+        )
+        weight.data = memory.copy_(weight.data)
 
 
 def _nothing() -> None:

@@ -38,8 +38,8 @@ def zero_skip_(
 
     The layers stay what they are: objects, classes, hooks, parameters, and keys and values of the ``state_dict``. Their
     weights are laid out by columns in memory, without a second copy: ``weight.t()`` is contiguous, ``weight`` is not.
-    Optimizers, ``load_state_dict``, copies and fault injection work as before; safetensors wants ``restore()`` first, or
-    contiguous tensors.
+    Optimizers, ``load_state_dict``, copies and fault injection work as before. What views parameters as one row wants
+    ``restore()`` first: safetensors, and of torch ``optim.LBFGS``, ``parameters_to_vector`` and ``utils.prune``.
 
     Gradients are those of the dense layer. On other devices, under autocast, ``torch.compile``, ``torch.export`` or
     ``torch.func``, and while the weight has another layout or the input another dtype, the layer is dense.
