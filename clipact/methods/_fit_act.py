@@ -13,7 +13,7 @@ from clipact.methods._bounds import Bounds
 from clipact.methods._slopes import AbsoluteSlope, Slope
 from clipact.methods._trained._data import read_sets
 from clipact.methods._trained._descending import Descending
-from clipact.methods._trained._identity import identity_of, settings_of, shapes
+from clipact.methods._trained._identity import identity_of, settings_of, sites_of
 from clipact.methods._trained._install import Layout
 from clipact.methods._trained._session import training_session
 from clipact.surgery import Receipt
@@ -49,7 +49,8 @@ class FitAct(Method):
         output_guard: Also map a logit outside its profiled range to its class minimum.
         guard_margin: Factor on that range.
         seed: Of the order of the batches.
-        checkpoint: File that is written after every epoch, and read when it is there.
+        checkpoint: File that is written after every epoch, and read when it is there. Going on takes the same data in the
+            same batches: no loader that shuffles without a seed.
 
     Note:
         The paper adds :math:`\zeta \sum_l \overline{T_l^2}` over the layers :math:`l`, a term that grows with the
@@ -93,9 +94,7 @@ class FitAct(Method):
             run = Descending(
                 session, self.slope, Progress("FitAct", self.descent.total, scope.progress)
             )
-            file = CheckpointFile(
-                self.checkpoint, identity | {"thresholds": shapes(session.thresholds)}
-            )
+            file = CheckpointFile(self.checkpoint, identity | {"sites": sites_of(session.receipt)})
             session.receipt.history = run(self._objective(), self.descent, self.seed, file)
         return session.receipt
 

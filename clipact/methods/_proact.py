@@ -16,7 +16,7 @@ from clipact.methods._early import Early
 from clipact.methods._estimate import Estimate
 from clipact.methods._slopes import AbsoluteSlope, Slope
 from clipact.methods._trained._data import Sets, read_sets
-from clipact.methods._trained._identity import identity_of, settings_of, shapes
+from clipact.methods._trained._identity import identity_of, settings_of, sites_of
 from clipact.methods._trained._install import Layout
 from clipact.methods._trained._ledger import Ledger
 from clipact.methods._trained._rules import Rules
@@ -74,7 +74,8 @@ class ProAct(Method):
         cache: Bytes for what the model computes before the stage at work, which is the same in every epoch and kept per
             batch; batches beyond it are computed in full. 0 for none. The thresholds are the same to the last bit; hooks
             of yours inside what is kept do not run again.
-        checkpoint: File that is written after every decay, and read when it is there.
+        checkpoint: File that is written after every decay, and read when it is there. Going on takes the same data in the
+            same batches: no loader that shuffles without a seed.
 
     Note:
         Of the paper-time code only the procedure is kept, not its defects: a trained threshold is frozen, normalisation
@@ -123,7 +124,7 @@ class ProAct(Method):
         none = self.checkpoint is None
         identity = {} if none else identity_of(model, sets, settings, self.teacher)
         with self._stages(model, sets, scope) as (session, stages):
-            identity["thresholds"] = shapes(session.thresholds)
+            identity["sites"] = sites_of(session.receipt)
             ledger = Ledger(CheckpointFile(self.checkpoint, identity))
             ledger.resume(session.thresholds)
             session.receipt.history = stages.run(ledger, show=scope.progress)

@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-import pickle
 import secrets
-from collections.abc import Iterable, Mapping
+import zipfile
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias, final
 
@@ -21,6 +22,10 @@ Identity: TypeAlias = Mapping[str, Mapping[str, str]]
 """What a training is of: by part (``"weights"``, ``"settings"``) the digest or text of each thing in it."""
 
 _FORMAT: Final = 1
+_SHUFFLED: Final = (
+    " (a loader that shuffles or augments by chance gives others each time: seed it, or let it do neither, since the order of"
+    " the batches is drawn here)"
+)
 
 
 @final
@@ -41,35 +46,33 @@ class CheckpointFile:
 
         Args:
             state: Tensors, numbers, strings, and lists and dictionaries of these.
+
+        Raises:
+            TrainingError: It cannot be written; an earlier state is still there.
         """
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        new = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
         content = {"format": _FORMAT, "identity": dict(self._identity), "state": dict(state)}
-        try:
+        with _written(self._path) as new:
             torch.save(content, new)
             with new.open("rb+") as file:
                 os.fsync(file.fileno())
             new.replace(self._path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
 
     def load(self) -> dict[str, Any] | None:
-        """The state in the file, on the CPU; None if there is none yet.
+        """The state in the file, on the CPU; None if there is none yet, but one can be written.
 
         Raises:
-            TrainingError: The file is no checkpoint, or that of another training; says what differs.
+            TrainingError: The file is no checkpoint, is damaged, cannot be written, or is that of another training; says
+                what differs.
         """
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return None
-        try:
-            found: Any = torch.load(self._path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-            raise TrainingError(
-                f"{self._path} is no checkpoint that can be read ({type(error).__name__}); name another file, or remove it"
-            ) from None
+        if not self._path.exists():
+            with _written(self._path) as new:
+                new.touch()
+            return None
+        found = _read(self._path)
         if not isinstance(found, dict) or found.get("format") != _FORMAT:
             raise TrainingError(
                 f"{self._path} is not a checkpoint of a threshold training; name another file"
@@ -80,6 +83,45 @@ class CheckpointFile:
                 " data and settings, or name another file"
             )
         return found["state"]
+
+
+@contextmanager
+def _written(path: Path) -> Generator[Path]:
+    """A new file beside this one, which is gone afterwards unless it was moved.
+
+    Raises:
+        TrainingError: It cannot be written.
+    """
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield new
+    except (OSError, RuntimeError) as error:  # RuntimeError is what torch.save() makes of the other
+        raise TrainingError(
+            f"the checkpoint {path} cannot be written ({error}); name a file where there is room and permission for one"
+        ) from error
+    finally:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Any:
+    """What was saved.
+
+    Raises:
+        TrainingError: It cannot be read, or is not to the last bit what was written.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch.load() does not compare the checksums
+        found: Any = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of damaged files, nearly anything can come
+        damaged, found = type(error).__name__, None
+    if damaged:
+        raise TrainingError(
+            f"{path} is no checkpoint that can be read ({damaged}); name another file, or remove it"
+        )
+    return found
 
 
 def weight_digests(model: nn.Module) -> dict[str, str]:
@@ -115,6 +157,8 @@ def _differences(found: Identity, expected: Identity) -> Iterable[str]:
         if both and part == "settings":
             yield "; ".join(f"{n} was {theirs[n]} and is {values[n]}" for n in both)
         elif both:
-            yield f"the {part} differ in {listed(both)}"
-        if gone or new:
-            yield f"the {part} are others: {listed(gone or new)} {'is gone' if gone else 'is new'}"
+            yield f"the {part} differ in {listed(both)}" + (_SHUFFLED if part == "data" else "")
+        if gone:
+            yield f"of the {part}, {listed(gone)} {'is' if len(gone) == 1 else 'are'} gone"
+        if new:
+            yield f"of the {part}, {listed(new)} {'is' if len(new) == 1 else 'are'} new"

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 import clipact as ca
 from clipact.errors import TrainingError
@@ -106,7 +107,7 @@ def test_another_training_is_refused_and_the_difference_named(task, proact, tmp_
         (lambda: proact(tolerance=0.2, checkpoint=method.checkpoint), "tolerance was 0.1 and is 0.2"),
         (lambda: proact(tolerance=0.1, last="layer", checkpoint=method.checkpoint), "last was 'neuron'|last was <"),
         (weights, "the weights differ in 8.weight"),
-        (images, "the data differ in train"),
+        (images, "the data differ in train .a loader that shuffles"),
     ]  # fmt: skip
     for change, message in cases:
         with pytest.raises(TrainingError, match=f"is of another training: .*{message}"):
@@ -117,14 +118,29 @@ def test_another_training_is_refused_and_the_difference_named(task, proact, tmp_
 def test_other_sites_are_another_training(task, proact, tmp_path):
     method = proact(tolerance=0.1, checkpoint=tmp_path / "run.pt")
     protect(task, method).restore()
-    with pytest.raises(TrainingError, match=r"the thresholds are others: 2.threshold"):
+    with pytest.raises(TrainingError, match=r"of the sites, 2 is gone"):
         ca.protect(
             task.model, method, task.train, task.validate,
             where=ca.where.named("5") | ca.where.named("9"), progress=False,
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
+def test_other_modules_at_the_sites_are_another_training(task, proact, tmp_path):
+    method = proact(tolerance=0.1, checkpoint=tmp_path / "run.pt")
+    protect(task, method).restore()
+    kinds = (*ca.ACTIVATIONS, nn.Linear)
+    with pytest.raises(TrainingError, match="of the sites, 8, 10 are new"):
+        ca.protect(task.model, method, task.train, task.validate, kinds=kinds, progress=False)
+
+
+def test_a_granularity_by_its_name_is_the_same(task, proact, tmp_path):
+    path = tmp_path / "run.pt"
+    protect(task, proact(tolerance=0.1, last="neuron", checkpoint=path)).restore()
+    again = protect(task, proact(tolerance=0.1, last=ca.Granularity.NEURON, checkpoint=path))
+    assert again.history
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"hello world", None])
 def test_a_file_that_is_something_else(task, proact, tmp_path, content):
     path = tmp_path / "run.pt"
     if content is None:

@@ -13,7 +13,7 @@ def test_a_write_that_fails_leaves_the_earlier_state(tmp_path, monkeypatch):
     assert file.load() is None
     file.save({"step": 1})
     monkeypatch.setattr(_checkpoint.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("full")))
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(TrainingError, match=r"run\.pt cannot be written \(full\)"):
         file.save({"step": 2})
     assert file.load() == {"step": 1}
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["run.pt"]
@@ -50,9 +50,9 @@ def test_data_are_told_apart_by_values_labels_and_batches():
     ("theirs", "message"),
     [
         ({"settings": {"x": "2"}}, "x was 2 and is 1"),
-        ({"settings": {}}, "the settings are others: x is new"),
-        ({"settings": {"x": "1", "y": "2"}}, "the settings are others: y is gone"),
-        ({}, "x is new"),
+        ({"settings": {}}, "of the settings, x is new"),
+        ({"settings": {"x": "1", "y": "2"}}, "of the settings, y is gone"),
+        ({}, "of the settings, x is new"),
     ],
 )
 def test_another_identity_is_refused(tmp_path, theirs, message):
@@ -60,3 +60,24 @@ def test_another_identity_is_refused(tmp_path, theirs, message):
     CheckpointFile(path, theirs).save({"step": 1})
     with pytest.raises(TrainingError, match=message):
         CheckpointFile(path, {"settings": {"x": "1"}}).load()
+
+
+def test_where_nothing_can_be_written_is_said_before_there_is_anything_to_write(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match=r"the checkpoint .*file/run\.pt cannot be written"):
+        CheckpointFile(tmp_path / "file" / "run.pt", {}).load()
+
+
+def test_a_damaged_file_is_refused_whatever_bit_it_is(tmp_path):
+    path = tmp_path / "run.pt"
+    file = CheckpointFile(path, {})
+    file.save({"thresholds": torch.ones(1000)})
+    whole = path.read_bytes()
+    place = whole.index(torch.ones(100).numpy().tobytes()) + 399
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(TrainingError, match=r"run\.pt is no checkpoint that can be read"):
+        file.load()
+    for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(TrainingError, match="no checkpoint that can be read"):
+            file.load()

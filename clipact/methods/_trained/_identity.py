@@ -2,22 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from enum import Enum
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from clipact.methods._base import Method
 from clipact.methods._trained._data import Sets
+from clipact.surgery import Receipt
 from clipact.training._checkpoint import data_digest, weight_digests
 
-__all__ = ["identity_of", "settings_of", "shapes"]
+__all__ = ["identity_of", "settings_of", "sites_of"]
 
 
 def settings_of(method: Method, *apart: str) -> dict[str, str]:
     """The fields of a method as text, apart from some."""
     described: Any = method
     return {
-        field.name: repr(getattr(method, field.name))
+        field.name: _text(getattr(method, field.name))
         for field in fields(described)
         if field.name not in apart
     }
@@ -42,6 +44,15 @@ def identity_of(
     }
 
 
-def shapes(thresholds: Mapping[str, Tensor]) -> dict[str, str]:
-    """The thresholds' shapes by name, as text."""
-    return {name: str(tuple(threshold.shape)) for name, threshold in thresholds.items()}
+def sites_of(receipt: Receipt) -> dict[str, str]:
+    """What stands at each site, with the shapes of its thresholds."""
+    return {site.name: _described(module) for site, module in receipt.changes}
+
+
+def _described(module: nn.Module) -> str:
+    shapes = {name: tuple(each.shape) for name, each in module.named_parameters()}
+    return f"{type(module).__name__} {shapes}"
+
+
+def _text(value: Any) -> str:
+    return repr(value.value if isinstance(value, Enum) else value)
