@@ -83,7 +83,7 @@ def fit(
     """
     chosen = list(thresholds)
     optimizer = descent.optimizer(chosen)
-    generator = torch.Generator().manual_seed(lesson.seed)
+    generator = torch.Generator("cpu").manual_seed(lesson.seed)
     first = 0
     if resume is not None:
         first = int(resume["epoch"])
@@ -99,7 +99,7 @@ def fit(
 
     with training_only(chosen):
         for number in range(first, descent.total):
-            order = torch.randperm(len(lesson.train), generator=generator).tolist()
+            order = torch.randperm(len(lesson.train), generator=generator, device="cpu").tolist()
             loss = _epoch(
                 lesson, (chosen, optimizer), order, partial(descent.at, steps=len(order)), number
             )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from clipact.calibration import run
+from clipact.errors import TrainingError
 from clipact.training._labelled import Labelled
 from clipact.training._logits import logits_of
 
@@ -53,11 +54,32 @@ class Forwards:
             output = self._shortcut.run(place, batch.inputs)
         return logits_of(output), batch.labels
 
+    def check_labels(self) -> None:
+        """Refuse labels that are no classes of the model.
+
+        Raises:
+            TrainingError: One is below 0 or above the last class, or there are not as many as rows of logits.
+        """
+        with torch.no_grad():
+            logits, first = self.logits(0)
+        if len(logits) != len(first):
+            raise TrainingError(
+                f"the model gives {len(logits)} rows of logits for a batch with {len(first)} labels; give one label a sample"
+            )
+        labels = torch.cat([batch.labels for batch in self._batches])
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= logits.shape[1]:
+            raise TrainingError(
+                f"there are labels from {low} to {high}, but the model has the classes 0 to {logits.shape[1] - 1}; number the"
+                " classes from 0, and leave out samples without one"
+            )
+
     def right(self) -> int:
-        """How many samples are classified correctly; waits for the device once."""
+        """How many samples are classified correctly; one with a NaN among its logits is not. Waits for the device once."""
         total: Tensor | int = 0
         with torch.no_grad():
             for place in range(len(self)):
                 logits, labels = self.logits(place)
-                total = total + (logits.argmax(1) == labels).sum()
+                hit = (logits.argmax(1) == labels) & ~logits.isnan().any(1)
+                total = total + hit.sum()
         return int(total)

@@ -43,8 +43,9 @@ def labelled(batches: Batches, what: str) -> tuple[Labelled, ...]:
         TrainingError: There is no batch, or one without labels.
     """
     several: Iterable[Any] = (batches,) if isinstance(batches, Tensor | Mapping) else batches
-    found = tuple(_split(batch, number, what) for number, batch in enumerate(several))
-    if not sum(len(batch.labels) for batch in found):
+    read = (_split(batch, number, what) for number, batch in enumerate(several))
+    found = tuple(batch for batch in read if len(batch.labels))
+    if not found:
         raise TrainingError(
             f"the {what} data is empty: no batch came out of it (a generator can be used only once); give a DataLoader or a"
             " list of (inputs, labels) pairs"
@@ -62,12 +63,16 @@ def _split(batch: Any, number: int, what: str) -> Labelled:
         inputs = {key: value for key, value in inputs.items() if key not in _KEYS}
     else:
         labels = batch[1] if isinstance(batch, Sequence) and len(batch) > 1 else None
-    if not isinstance(labels, Tensor) or labels.dim() != 1 or labels.is_floating_point():
+    if not isinstance(labels, Tensor) or labels.dim() != 1 or not _are_whole(labels):
         raise TrainingError(
             f"batch {number} of the {what} data has {_described(labels)}; thresholds are trained on (inputs, labels) pairs, with"
             " whole numbers of shape (N,) for the classes: [(images, labels)] is one batch"
         )
-    return Labelled(inputs, labels)
+    return Labelled(inputs, labels.long())
+
+
+def _are_whole(labels: Tensor) -> bool:
+    return not labels.is_floating_point() and not labels.is_complex()
 
 
 def _described(labels: Any) -> str:

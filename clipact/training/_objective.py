@@ -45,16 +45,18 @@ class Objective:
             )
 
     def loss(self, logits: Tensor, labels: Tensor, teacher: Tensor | None) -> Tensor:
-        """The part that depends on the model.
+        """The part that depends on the model, in float32 at least.
 
         Args:
             logits: ``(N, classes)``.
             labels: ``(N,)``.
             teacher: The teacher's logits ``(N, classes)``, or None where its weight is 0.
         """
-        total = self.labels * F.cross_entropy(logits, labels)
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        total = self.labels * F.cross_entropy(logits.to(wide), labels)
         if teacher is not None:
-            total = total + self.teacher * F.cross_entropy(logits, teacher.softmax(1))
+            soft = teacher.to(wide).softmax(1)
+            total = total + self.teacher * F.cross_entropy(logits.to(wide), soft)
         return total
 
 

@@ -62,15 +62,16 @@ def _digests(batch: Labelled) -> list[bytes]:
     inputs = batch.inputs
     tensors = [inputs] if isinstance(inputs, Tensor) else [*inputs.values()]
     size = len(batch.labels)
-    rows = [
-        tensor.detach().cpu().contiguous().reshape(size, -1).view(torch.uint8).numpy()
-        for tensor in tensors
-        if isinstance(tensor, Tensor) and tensor.dim() and len(tensor) == size
-    ]
-    digests: list[bytes] = []
-    for sample in range(size):
-        digest = blake2b(digest_size=16)
-        for row in rows:
-            digest.update(row[sample].tobytes())
-        digests.append(digest.digest())
-    return digests
+    whole = [tensor.detach().cpu() for tensor in tensors if isinstance(tensor, Tensor)]
+    rows = [tensor for tensor in whole if tensor.dim() and len(tensor) == size]
+    if not rows:  # the samples are counted by another axis
+        return [_digest(whole) + bytes([sample % 256]) for sample in range(size)]
+    return [_digest([row[sample] for row in rows]) for sample in range(size)]
+
+
+def _digest(tensors: Sequence[Tensor]) -> bytes:
+    digest = blake2b(digest_size=16)
+    for tensor in tensors:
+        plain = tensor.contiguous().reshape(-1)
+        digest.update(plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b"")
+    return digest.digest()

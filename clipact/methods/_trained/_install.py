@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, final
 
+import torch
 from torch import Tensor, nn
 
 from clipact.calibration import Granularity, SiteProfile, calibrate, to_device_of
@@ -81,11 +82,12 @@ def install(model: nn.Module, sets: Sets, scope: Scope, layout: Layout) -> Recei
 
 
 def _range(site: SiteProfile, granularity: Granularity) -> Tensor:
-    """The profiled maximum, which a threshold starts from."""
+    """The profiled maximum, which a threshold starts from, in float32 at least: halves lose the steps of training."""
     try:
-        return site.maximum(granularity)
+        found = site.maximum(granularity)
     except CalibrationError:
         raise TrainingError(
             f"a threshold a neuron was asked for at {site.name!r}, whose activation does not have the same size in all batches;"
             " ask for channels there (last=, granularity=), or give inputs of one size"
         ) from None
+    return found.to(torch.promote_types(found.dtype, torch.float32))

@@ -7,11 +7,13 @@ from typing import final
 
 from torch import nn
 
+from clipact.errors import TrainingError
 from clipact.methods._base import Scope
 from clipact.methods._trained._data import Sets
 from clipact.methods._trained._install import Layout, install
 from clipact.nn import Activation
-from clipact.surgery import Receipt
+from clipact.surgery import Receipt, evaluating
+from clipact.training._forwards import Forwards
 from clipact.training._frozen import frozen
 
 __all__ = ["Session", "training_session"]
@@ -44,7 +46,12 @@ class Session:
 def training_session(
     model: nn.Module, sets: Sets, scope: Scope, layout: Layout
 ) -> Generator[Session]:
-    """Trainable activations in a frozen model; what is raised inside, Ctrl-C included, restores the model."""
+    """Trainable activations in a frozen model; what is raised inside, Ctrl-C included, restores the model.
+
+    Raises:
+        TrainingError: There are labels that are no classes of the model, or nothing held out is right before.
+    """
+    _check(model, sets)
     receipt = install(model, sets, scope, layout)
     try:
         found: dict[int, tuple[str, Activation]] = {}
@@ -56,6 +63,19 @@ def training_session(
     except BaseException:
         receipt.restore()
         raise
+
+
+def _check(model: nn.Module, sets: Sets) -> None:
+    with evaluating(model):
+        for batches in sets:
+            Forwards(model, batches).check_labels()
+        judge = Forwards(model, sets.validate)
+        if judge.right():
+            return
+    raise TrainingError(
+        f"the model classifies none of the {judge.samples} held-out samples correctly, so that no threshold could lose accuracy;"
+        " look for other numbers of the classes in the labels, and for NaN in the data"
+    )
 
 
 def _threshold(module: Activation) -> nn.Parameter:
