@@ -64,7 +64,7 @@ def protect(  # noqa: PLR0913 - model, method and data by place, what narrows th
     Raises:
         SelectionError: No site matches; nothing was changed.
         CalibrationError: The calibration data is empty or gives NaN; nothing was changed.
-        TypeError: ``method`` is not a method.
+        TypeError: ``method`` is not a method, or the data no batches.
 
     Examples:
         >>> import torch, clipact as ca
@@ -81,4 +81,13 @@ def protect(  # noqa: PLR0913 - model, method and data by place, what narrows th
         raise TypeError(
             f"protect() got {method!r} as its method; write for example ca.methods.ClipToZero()"
         )
+    for name, data in (("train", train), ("validate", validate)):
+        if not (
+            hasattr(data, "__iter__")
+            or hasattr(data, "__getitem__")
+            or (data is None and name == "validate")
+        ):
+            raise TypeError(
+                f"protect() got a {type(data).__name__} as {name}; give batches, such as a DataLoader or [(images, labels)]"
+            )
     return method.apply(model, train, validate, Scope(where, kinds, progress=progress))

@@ -26,7 +26,7 @@ class Descent:
             decay is a part of the gradient.
 
     Raises:
-        TrainingError: A negative number of epochs, or a rate or decay that is negative or not finite.
+        TrainingError: A number of epochs that is negative or not whole, or a rate or decay that is negative or not finite.
 
     Examples:
         >>> descent = Descent(rate=1.0, epochs=4, warmup=2)
@@ -45,13 +45,13 @@ class Descent:
             raise TrainingError(
                 f"{self} asked for; the rate is positive, the decay at least 0, and both are finite"
             )
-        if self.epochs < 0 or self.warmup < 0:
-            raise TrainingError(f"{self} asked for; there cannot be fewer than 0 epochs")
+        if any(each % 1 != 0 or each < 0 for each in (self.epochs, self.warmup)):
+            raise TrainingError(f"{self} asked for; epochs are whole numbers from 0")
 
     @property
     def total(self) -> int:
         """Passes over the training data, warm-up included."""
-        return self.epochs + self.warmup
+        return int(self.epochs + self.warmup)
 
     def with_decay(self, decay: float) -> "Descent":
         """The same with another weight decay."""

@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from clipact.errors import TrainingError
+from clipact.training._listed import listed
 from clipact.training._progression import Progression
 from clipact.training._stage import Stage
 
@@ -122,8 +123,13 @@ class Pacer:
         """Go on where a :meth:`state_dict` was taken.
 
         Raises:
-            TrainingError: It is that of other thresholds, or of the same in another order.
+            TrainingError: It is that of other thresholds, of the same in another order, or of something else.
         """
+        if not {"count", "progression"} <= state.keys():
+            raise TrainingError(
+                f"the state to resume from has {listed(list(state)) or 'nothing in it'}; give what state_dict() of a pacer"
+                " returned"
+            )
         self.progression.load_state_dict(state["progression"])
         self._count = int(state["count"])
 

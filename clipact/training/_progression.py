@@ -119,7 +119,7 @@ class Progression:
         """Go on at the stage of a :meth:`state_dict`.
 
         Raises:
-            TrainingError: It is that of other thresholds, or of the same in another order.
+            TrainingError: It is that of other thresholds, of the same in another order, or of something else.
         """
         _check_state(state, self._plan())
         self._position = int(state["stage"])
@@ -152,7 +152,12 @@ class Progression:
 
 
 def _check_state(state: Mapping[str, Any], plan: list[dict[str, list[int]]]) -> None:
-    saved = state["plan"]
+    saved, stage = state.get("plan"), state.get("stage")
+    if not isinstance(saved, list) or not isinstance(stage, int) or not 0 <= stage <= len(saved):
+        raise TrainingError(
+            f"the state to resume from has {listed(list(state)) or 'nothing in it'}, at stage {stage}; give what"
+            " state_dict() of a progression returned"
+        )
     differ = [(i, *two) for i, two in enumerate(zip_longest(saved, plan)) if two[0] != two[1]]
     if not differ:
         return

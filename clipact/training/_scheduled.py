@@ -74,8 +74,13 @@ class Scheduled:
             The object itself.
 
         Raises:
-            ScheduleError: It also trains a threshold that follows the schedule, now or at a later step.
+            ScheduleError: It also trains a threshold that follows the schedule, now or at a later step; or the schedule is
+                attached already, and would go two steps at a time.
         """
+        if self._handles:
+            raise ScheduleError(
+                f"{self} is attached to an optimizer already, and would go two steps at a time; close() it first"
+            )
         self.check(optimizer)
 
         def hook(optimizer: Optimizer, *_: Any) -> None:

@@ -175,3 +175,40 @@ def test_held_out_data_that_cannot_be_used(data, validate):
 def test_numbers_that_mean_nothing(wrong):
     with pytest.raises(ThresholdError):
         ca.methods.BudgetedPercentile(**wrong)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda x, y: (x * torch.nan, y), lambda x, _: (x, x.new_zeros(len(x), dtype=torch.long))],
+)
+def test_held_out_data_of_which_nothing_is_right(data, spoil):
+    model = trained(data)
+    with torch.no_grad():
+        model[-1].bias[0] -= 1e6
+    shown = str(model)
+    with pytest.raises(CalibrationError, match=r"none of the 800 held-out samples correctly"):
+        ca.protect(
+            model, ca.methods.BudgetedPercentile(), data[0], [spoil(*data[1][0])], progress=False
+        )
+    assert str(model) == shown
+
+
+def test_logits_in_a_mapping_or_first_in_a_tuple(data):
+    class Returns(nn.Module):
+        def __init__(self, wrap):
+            super().__init__()
+            self.inner, self.wrap = trained(data), wrap
+
+        def forward(self, x):
+            return self.wrap(self.inner(x))
+
+    method = ca.methods.BudgetedPercentile(0.01, "layer", output_guard=False)
+    for wrap in (lambda y: {"logits": y}, lambda y: (y, None)):
+        receipt = ca.protect(Returns(wrap), method, data[0], data[1], progress=False)
+        assert receipt.history[-1]["accuracy"] > 0.5
+
+
+def test_a_number_of_samples_that_is_none():
+    for samples in (0, 1.5):
+        with pytest.raises(ThresholdError, match=f"samples={samples} asked for"):
+            ca.methods.FTClipAct(samples=samples)

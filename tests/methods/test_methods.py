@@ -249,3 +249,11 @@ def test_channels_of_sequences_on_request(method):
 def test_a_class_is_not_a_method(batches):
     with pytest.raises(TypeError, match=r"write for example ca\.methods\.ClipToZero\(\)"):
         ca.protect(small(), ca.methods.Ranger, batches)
+
+
+@pytest.mark.parametrize(
+    ("train", "validate", "name"), [(None, None, "train"), (3, None, "train"), ([], 3, "validate")]
+)
+def test_data_that_is_no_batches(train, validate, name):
+    with pytest.raises(TypeError, match=f"protect.. got a (NoneType|int) as {name}; give batches"):
+        ca.protect(small(), ca.methods.Ranger(), train, validate)

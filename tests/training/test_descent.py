@@ -45,7 +45,7 @@ def test_nothing_is_in_reach_at_the_end():
     assert Descent(rate=1.0, epochs=2).reach(20, steps=10) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize("settings", [{"rate": 0.0}, {"rate": math.inf}, {"decay": -1.0}, {"epochs": -1}, {"warmup": -2}])  # fmt: skip
+@pytest.mark.parametrize("settings", [{"rate": 0.0}, {"rate": math.inf}, {"decay": -1.0}, {"epochs": -1}, {"warmup": -2}, {"epochs": 1.5}, {"warmup": 0.5}])  # fmt: skip
 def test_nonsense_is_refused(settings):
     with pytest.raises(TrainingError, match="asked for"):
         Descent(**{"rate": 0.1, "epochs": 1, **settings})

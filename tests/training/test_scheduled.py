@@ -77,6 +77,8 @@ def test_attached_it_steps_after_each_update_and_no_longer_when_closed(staged, m
     for value in (5.0, 4.0):
         staged.update(model, optimizer, staged.batches()[0])
         assert model[2].threshold.item() == value
+    with pytest.raises(ScheduleError, match=r"attached to an optimizer already.*two steps"):
+        scheduled.attach(optimizer)
     scheduled.close()
     staged.update(model, optimizer, staged.batches()[0])
     assert scheduled.value == 4.0

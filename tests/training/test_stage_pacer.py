@@ -102,3 +102,22 @@ def test_training_that_ends_early_says_so_in_the_log(staged, caplog):
 def test_lengths_without_a_meaning_are_refused(staged, length, message):
     with pytest.raises(TrainingError, match=message):
         paced(staged.network(), **length)
+
+
+def test_a_state_of_something_else_is_refused(staged):
+    model = staged.network()
+    progression = progressive(ca.thresholds(model))
+    pacer = Pacer(progression, epochs=1)
+    state = pacer.state_dict()
+    for other in ({}, progression.state_dict(), {"model": 1}):
+        with pytest.raises(TrainingError, match=r"what state_dict.. of a pacer returned"):
+            pacer.load_state_dict(other)
+    for other in (
+        {},
+        state,
+        {**state["progression"], "stage": 4},
+        {**state["progression"], "stage": -1},
+    ):
+        with pytest.raises(TrainingError, match=r"what state_dict.. of a progression returned"):
+            progression.load_state_dict(other)
+    assert progression.stage is progression.stages[0]

@@ -69,9 +69,9 @@ def check_samples(samples: int | None) -> None:
     """Refuse a number of samples that is none.
 
     Raises:
-        ThresholdError: It is below 1.
+        ThresholdError: It is below 1 or not whole.
     """
-    if samples is not None and samples < 1:
+    if samples is not None and (samples % 1 != 0 or samples < 1):
         raise ThresholdError(
             f"samples={samples} asked for; give a number of held-out samples from 1, or None for all"
         )
@@ -81,7 +81,7 @@ def held_out(model: nn.Module, train: Batches, batches: Batches | None, who: str
     """Read held-out batches once; every later evaluation has the same.
 
     A batch is ``(inputs, labels)``, or a mapping that holds ``labels``; the model gives logits ``(N, classes)``, or
-    something with ``.logits``.
+    something with ``.logits``, a mapping with ``"logits"``, or a tuple that begins with them.
 
     Raises:
         CalibrationError: No data, the training data, no labels, or labels that are no classes of the model.
@@ -157,6 +157,10 @@ def _split(batch: Batch) -> tuple[Tensor | Mapping[str, Any], Tensor | None]:
 def _logits(model: nn.Module, batch: Labelled, who: str) -> Tensor:
     output = run(model, batch.inputs)
     found: Any = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    if found is None and isinstance(output, Mapping):
+        found = cast("Mapping[str, Any]", output).get("logits")
+    elif found is None and isinstance(output, tuple) and output:
+        found = cast("tuple[Any, ...]", output)[0]
     if (
         not isinstance(found, Tensor)
         or found.dim() != 2

@@ -29,8 +29,13 @@ class Tightening:
         """Give all sites the smallest percentile, one for all, that is within the budget.
 
         Raises:
-            CalibrationError: The profiled extremes are not.
+            CalibrationError: The profiled extremes are not, or nothing was right before.
         """
+        if not self._before:
+            raise CalibrationError(
+                f"the model classifies none of the {self._accuracy.samples} held-out samples correctly, so that no threshold"
+                " could lose accuracy; look for other numbers of the classes in the labels, and for NaN in the data"
+            )
         if not self._fits(sites, sites, 0):
             lost = self.history[-1]["drop"]
             raise CalibrationError(
