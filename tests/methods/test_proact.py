@@ -103,7 +103,9 @@ def test_the_history_says_why(task, proact):
     receipt = protect(task, proact(tolerance=0.03))
     refused = [row for row in receipt.history if not row["accepted"]]
     accepted = [row for row in receipt.history if row["accepted"]]
-    assert any("no way back" in row["why"] for row in refused)
+    hopeless = [row for row in refused if "no way back" in row["why"]]
+    assert hopeless
+    assert all(row["epochs"] < (5 if row["thresholds"] > 1 else 4) for row in hopeless)
     assert any("beyond the 3 allowed" in row["why"] for row in refused)
     assert all("within the 3 allowed" in row["why"] for row in accepted)
     assert all(row["seconds"] > 0 and row["epochs"] > 0 for row in receipt.history)

@@ -161,19 +161,27 @@ def test_what_is_overwritten_is_handed_out_as_a_copy():
             )  # of two layers; what the first returned is not looked at
 
 
-def test_beyond_the_budget_everything_is_computed():
+@pytest.mark.parametrize("spare", [0, 4])
+def test_beyond_the_budget_everything_is_computed(spare):
     model, _ = protected(sequential)
     threshold = list(ca.thresholds(model).values())[1]
     batches = torch.randn(3, 4, 3, 8, 8)
     with frozen(model), torch.no_grad():
         whole = [model(batch) for batch in batches]
         one = 4 * 8 * 36 * 4
-        with prefix_of(model, [threshold], 2 * one) as prefix:
+        with prefix_of(model, [threshold], 2 * one + spare) as prefix:
             memory = Memory(prefix)
             for _ in range(2):
                 for place, batch in enumerate(batches):
                     assert torch.equal(memory.run(place, batch), whole[place])
-            assert prefix.bytes == 2 * one
+            kept = [
+                each.numel() * each.element_size()
+                for tape in memory._tapes.values()
+                if tape is not None
+                for each in tape.tensors().values()
+            ]
+            assert sum(kept) == 2 * one
+            assert prefix.bytes == 2 * one + spare  # nothing more is tried
             assert [tape is None for tape in memory._tapes.values()] == [False, False, True]
 
 
