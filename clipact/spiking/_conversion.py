@@ -64,7 +64,7 @@ def to_spiking_(
         model: Any module; spikes start in the training mode of the containers they are put in.
         example: As for :func:`clipact.find_sites`.
         spike: Makes the spike for a site; ``HoyerSpike()`` by default. ``site.shape[1]`` are an image's channels.
-        calibration: Batches of training data, as for :func:`clipact.calibrate`.
+        calibration: Batches of training data, as for :func:`clipact.calibrate`; they are gone through twice.
         where: Which sites become spikes; others stay what they are.
 
     Returns:

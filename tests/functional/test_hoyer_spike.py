@@ -339,3 +339,17 @@ def test_compiles_in_one_graph_with_the_same_gradients(levels):
         results.append((y.detach(), x.grad, v.grad))
     for eager, fused in zip(*results, strict=True):
         torch.testing.assert_close(eager, fused, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+@pytest.mark.parametrize("v", [0.8, -0.8])
+def test_gradients_are_the_same_where_second_derivatives_are_asked_for(levels, v):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(40, 5, generator=generator, dtype=torch.float64).requires_grad_()
+    clip = torch.tensor([v], dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(40, 5, generator=generator, dtype=torch.float64)
+    loss = (hoyer_spike(x, clip, 0.7, levels=levels) * weights).sum()
+    once = torch.autograd.grad(loss, (x, clip), retain_graph=True)
+    twice = torch.autograd.grad(loss, (x, clip), create_graph=True)
+    assert once[1].abs() > 1e-3
+    torch.testing.assert_close(once, twice)

@@ -219,3 +219,13 @@ def test_statistics_are_means_over_batches_also_of_many():
 def test_a_residual_block_with_an_even_kernel():
     with pytest.raises(SpikingError, match="Residual got kernel_size=2"):
         ca.spiking.blocks.Residual(4, 4, kernel_size=2)
+
+
+def test_a_calibration_that_fails_after_the_exchange_takes_it_back():
+    model = Functional()
+    before = snapshot(model)
+    once = (batch for batch in [torch.randn(16, 1, 8, 8)])
+    with pytest.raises(CalibrationError, match="a generator can be used only once"):
+        to_spiking_(model, example=torch.randn(2, 1, 8, 8), calibration=once)
+    assert same(model, before)
+    assert not spikes(model)

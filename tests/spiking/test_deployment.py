@@ -288,7 +288,9 @@ def test_tied_weights_are_not_folded_twice():
     ).eval()
     model[3].weight = model[0].weight
     model[1].running_var.fill_(4.0)
+    nn.init.normal_(model[0].weight, std=3.0)
     x = torch.randn(16, 4)
+    assert model(x).std() > 0.5
     assert torch.allclose(fold(model)(x), model(x), atol=1e-5)
 
 
