@@ -37,6 +37,7 @@ def to_nir(model: nn.Module, example: Tensor) -> "nir.NIRGraph":
         MissingExtraError: nir is not installed.
 
     Examples:
+        >>> import torch
         >>> from clipact.nn import HoyerSpike
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), HoyerSpike(), nn.Linear(8, 2)).eval()
         >>> x = torch.randn(16, 4)

@@ -335,6 +335,8 @@ def test_a_last_site_without_neurons(proact):
     )
     data = [(torch.randn(4, 1, size, size), torch.zeros(4, dtype=torch.long)) for size in (6, 8)]
     held_out = [(torch.randn(4, 1, 8, 8), torch.zeros(4, dtype=torch.long))]
+    with torch.no_grad():
+        model[4].bias.copy_(torch.tensor([9.0, -9.0]))  # always right
     shown = str(model)
     with pytest.raises(
         TrainingError, match=r"a neuron was asked for at '1', .* same size in all batches.*last="
