@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import nn
 
 from clipact.calibration import Batches
@@ -90,4 +91,7 @@ def protect(  # noqa: PLR0913 - model, method and data by place, what narrows th
             raise TypeError(
                 f"protect() got a {type(data).__name__} as {name}; give batches, such as a DataLoader or [(images, labels)]"
             )
-    return method.apply(model, train, validate, Scope(where, kinds, progress=progress))
+    with torch.inference_mode(
+        mode=False
+    ):  # thresholds that are made in it could never be trained, nor set
+        return method.apply(model, train, validate, Scope(where, kinds, progress=progress))

@@ -257,3 +257,17 @@ def test_a_class_is_not_a_method(batches):
 def test_data_that_is_no_batches(train, validate, name):
     with pytest.raises(TypeError, match=f"protect.. got a (NoneType|int) as {name}; give batches"):
         ca.protect(small(), ca.methods.Ranger(), train, validate)
+
+
+@pytest.mark.parametrize(
+    "method", [ca.methods.ClipToZero(), ca.methods.FitAct(descent=ca.training.Descent(1e-2, 1))]
+)
+def test_in_inference_mode_thresholds_can_still_be_trained_and_set(method, batches):
+    data = [(batch, torch.zeros(16, dtype=torch.long)) for batch in batches]
+    model = small()
+    with torch.no_grad():
+        model[-1].bias[0] += 10
+    with torch.inference_mode():
+        ca.protect(model, method, data[:2], data[2:], progress=False)
+    for threshold in ca.thresholds(model).values():
+        assert not threshold.is_inference()
