@@ -18,13 +18,14 @@ class Neuron(Protocol):
 
 @final
 class Listed:
-    """Stands for a neuron in ``SpikingNeuron.instances``, which holds every neuron ever made, and leaves with it.
+    """Stands for a neuron in ``SpikingNeuron.instances``, which holds every neuron ever made.
 
-    Resets of snntorch ask for the class of what is listed, and read and write its ``mem``.
+    When the neuron is gone it stands for nothing, and leaves when the next one is listed: resets of snntorch walk along
+    the list by number, and a collection of garbage meanwhile must not shorten it. Resets of snntorch ask for the class of what is listed, and read and write its ``mem``.
     """
 
     def __init__(self, neuron: Neuron) -> None:
-        self._neuron = weakref.ref(neuron, self._leave)
+        self._neuron = weakref.ref(neuron)
 
     @property
     def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - so that isinstance sees the neuron's
@@ -46,13 +47,18 @@ class Listed:
             raise ReferenceError("this neuron is gone")
         return neuron
 
-    def _leave(self, _: object) -> None:
-        instances = SpikingNeuron.instances
-        instances[:] = [each for each in instances if each is not self]
+    @property
+    def is_gone(self) -> bool:
+        """Whether the neuron is."""
+        return self._neuron() is None
 
 
 def enlist(neuron: Neuron) -> None:
     """Put a :class:`Listed` for the neuron where snntorch puts, or has put, the neuron itself."""
     instances = SpikingNeuron.instances
-    instances[:] = [each for each in instances if each is not neuron]
+    instances[:] = [
+        each
+        for each in instances
+        if each is not neuron and not (type(each) is Listed and each.is_gone)
+    ]
     instances.append(Listed(neuron))
