@@ -21,9 +21,12 @@ PAIRS = (
     ("Hoyer, 1 level", "Leaky, T=4"),
     ("Hoyer, 4 levels", "Leaky, T=4"),
     ("Hoyer, 1 level", "fixed threshold"),
+    ("Hoyer, 1 level", "Hoyer, 1 level, paper's box"),
+    ("Hoyer, 4 levels", "Hoyer, 4 levels, paper's box"),
+    ("Hoyer, 1 level, paper's box", "Leaky, T=1"),
 )
 HEAD = (
-    "Differences are of networks with the same seed, ± half of Student's 95 % interval over seeds. *Not zero*: share of activations,"
+    "Differences are of networks with the same seed, ± half of Student's 95 % interval over three seeds or more. *Not zero*: share of activations,"
     " in all time steps together. *µJ*: computation only, fp32 at 45 nm, levels as so many spikes. Times are those of the"
     " processor, every method in turn, medians of 5 rounds.\n"
 )
@@ -137,12 +140,12 @@ def section(
 
 
 def difference(ours: Mapping[int, Result], theirs: Mapping[int, Result]) -> str:
-    """Mean over the seeds that both have, and half of Student's 95 % interval where there are several."""
+    """Mean over the seeds that both have, and half of Student's 95 % interval where there are three or more."""
     values = [ours[seed].accuracy - theirs[seed].accuracy for seed in ours if seed in theirs]
     if not values:
         return ""
     mean = statistics.fmean(values)
-    if len(values) < 2:
+    if len(values) < 3:
         return f"{mean:+.2f}"
     half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return f"{mean:+.2f} ± {half:.2f}"

@@ -1,7 +1,7 @@
 """Networks that spike once against ReLU, a fixed threshold and snntorch's Leaky: accuracy, spikes, energy, time.
 
 ``python benchmarks/spiking.py`` trains what is not trained yet (checkpoints and results in benchmarks/_cache) and prints the
-tables of docs/guide/_spiking_cpu.md. ``--data digits fashion cifar10``, ``--nets vgg resnet``, ``--seeds``, ``--images``,
+tables of docs/guide/_spiking_cpu.md. ``--data digits fashion cifar10 …``, ``--nets vgg resnet``, ``--seeds``, ``--images``,
 ``--epochs``, ``--width`` and ``--device`` scale it. ``--stored --write`` makes the tables of what is there, and trains nothing.
 All networks of a table have the same body, recipe, data and seeds.
 """
@@ -49,8 +49,9 @@ class Setting:
 
 SETTINGS = {
     "digits": Setting("Digits", four_fifths, 2_000, 16, Recipe(40, peak=0.1, batch=64, crop=0, flip=False), 5),
+    "digits_shifted": Setting("Digits, shifted", four_fifths, 2_000, 16, Recipe(20, peak=0.1, batch=64, crop=1, flip=False), 5),
     "fashion": Setting("Fashion-MNIST", fashion_mnist, 20_000, 16, Recipe(6, peak=0.1, batch=64, crop=0, flip=False), 3),
-    "shifted": Setting("Fashion-MNIST, shifted and mirrored", fashion_mnist, 20_000, 16, Recipe(5, peak=0.1, batch=64, crop=2), 3),
+    "fashion_shifted": Setting("Fashion-MNIST, shifted and mirrored", fashion_mnist, 20_000, 16, Recipe(5, peak=0.1, batch=64, crop=2), 3),
     "cifar10": Setting("CIFAR-10 (JPEG)", cifar10, 45_000, 32, Recipe(6, peak=0.1), 1),
 }  # fmt: skip
 
