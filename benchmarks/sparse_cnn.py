@@ -23,7 +23,12 @@ from torch import Tensor, nn
 
 import clipact as ca
 
-RISING = {"raised": 0.5, "late": 0.8, "channels": 0.5}  # over this share of the training
+RISING = {
+    "raised": 0.5,
+    "late": 0.8,
+    "channels": 0.5,
+    "global": 0.5,
+}  # over this share of the training
 START = 0.5  # sparsity of a ReLU
 Make = Callable[[int], nn.Module]  # of the number of channels
 EXTRA = 0.005  # above what is wanted, since evaluation does not give quite the sparsity of training
@@ -79,6 +84,7 @@ ACTIVATIONS: dict[str, Make] = {
     "held": lambda _: ca.nn.ShiftedReLU(0.0),
     "raised": lambda _: ca.nn.ShiftedReLU(0.0),
     "late": lambda _: ca.nn.ShiftedReLU(0.0),
+    "global": lambda _: ca.nn.ShiftedReLU(0.0),
     "channels": lambda channels: ca.nn.ShiftedReLU(torch.zeros(channels, 1, 1)),
 }
 
@@ -92,7 +98,8 @@ def train(variant: str, seed: int, data: Data, options: argparse.Namespace) -> n
     if variant in RISING:
         wanted = ca.schedules.linear(START, wanted, steps=round(RISING[variant] * steps))
     if variant != "relu":
-        net.__dict__["controller"] = ca.sparsity.hold_sparsity(net, wanted)
+        budget = "global" if variant == "global" else "layer"
+        net.__dict__["controller"] = ca.sparsity.hold_sparsity(net, wanted, budget=budget)
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         if (

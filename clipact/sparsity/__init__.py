@@ -1,6 +1,7 @@
 """Sparse activations that train deep: initialisation at the edge of chaos, meters, and layers that skip zeros."""
 
-from clipact.sparsity._calibrate_tau import Budget, calibrate_tau
+from clipact.sparsity._budget import Budget
+from clipact.sparsity._calibrate_tau import calibrate_tau
 from clipact.sparsity._check import check_
 from clipact.sparsity._controller import SparsityController, hold_sparsity
 from clipact.sparsity._depth_check import CheckedSite, DepthCheck

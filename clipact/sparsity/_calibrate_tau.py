@@ -1,7 +1,6 @@
 """Set the thresholds of a trained model so that its activations have a wanted sparsity."""
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Final, cast
 
 from torch import Tensor, nn
@@ -9,32 +8,20 @@ from torch import Tensor, nn
 from clipact._progress import track
 from clipact.calibration import Batches, model_inputs, peek, run, to_device_of
 from clipact.errors import SparsityError
+from clipact.sparsity._budget import Budget
 from clipact.sparsity._granules import Thresholded, thresholded
 from clipact.sparsity._inputs_seen import InputsSeen, seeing
 from clipact.sparsity._tau_receipt import CalibratedTau, TauReceipt, put
 from clipact.surgery import evaluating
 from clipact.where import Where
 
-__all__ = ["Budget", "calibrate_tau"]
+__all__ = ["calibrate_tau"]
 
 _ENOUGH: Final = 0.002  # distance from the wanted sparsity at which no further pass is made
 _ALLOWED: Final = 0.005  # distance at which the calibration has failed
 _SPARE_PASSES: Final = 3
 
 _Seen = dict[str, InputsSeen]
-
-
-class Budget(StrEnum):
-    """What :func:`calibrate_tau` holds to the wanted sparsity."""
-
-    LAYER = "layer"
-    """Every activation, and every element of a ``tau`` that has several."""
-    GLOBAL = "global"
-    """All values of the model together: each ``tau`` is the same multiple of the root mean square of its input."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> "Budget":
-        raise SparsityError(f"budget {value!r} asked for; there is 'layer' and 'global'")
 
 
 def calibrate_tau(
@@ -60,7 +47,8 @@ def calibrate_tau(
         model: With activations CReLU, CST, ShiftedReLU or SoftThreshold.
         batches: As for :func:`clipact.calibrate`, but something that can be read several times: a list, a loader.
         sparsity: Wanted share of zeros, between 0 and 1.
-        budget: ``"layer"`` for this sparsity everywhere, ``"global"`` for the model as a whole.
+        budget: ``"layer"`` for this sparsity everywhere, ``"global"`` for the model as a whole: then each ``tau`` is the same
+            multiple of the root mean square of its input.
         where: Which activations; all by default.
         progress: Show a bar a pass (where tqdm is installed).
 

@@ -8,9 +8,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from clipact.errors import ScheduleError, SparsityError
+from clipact.sparsity._budget import Budget
 from clipact.sparsity._granules import thresholded
 from clipact.sparsity._held import Held
-from clipact.sparsity._totals import totals
+from clipact.sparsity._totals import share_of, totals
 from clipact.where import Where
 
 __all__ = ["SparsityController", "hold_sparsity"]
@@ -20,6 +21,7 @@ def hold_sparsity(
     model: nn.Module,
     sparsity: float | Callable[[int], float],
     *,
+    budget: Budget | str = Budget.LAYER,
     where: Where | None = None,
     rate: float = 0.5,
 ) -> "SparsityController":
@@ -41,6 +43,8 @@ def hold_sparsity(
         model: With activations CReLU, CST, ShiftedReLU or SoftThreshold.
         sparsity: Between 0 and 1; or a function of the number of steps so far, such as
             ``ca.schedules.linear(0.5, 0.85, steps=2000)`` for progressive sparsity, which costs far less accuracy.
+        budget: ``"layer"`` for this sparsity everywhere; ``"global"`` for all values together: every ``tau`` then moves by the
+            overall error, and training decides where the zeros are.
         where: Which activations; all by default.
         rate: Share of the error that a step takes back, above 0 and at most 1.
 
@@ -67,7 +71,7 @@ def hold_sparsity(
         >>> round(controller.sparsity["1"], 2)
         0.9
     """
-    return SparsityController(model, sparsity, where=where, rate=rate)
+    return SparsityController(model, sparsity, budget=budget, where=where, rate=rate)
 
 
 @final
@@ -80,6 +84,7 @@ class SparsityController:
     Args:
         model: As for :func:`hold_sparsity`, and so the others.
         sparsity: What to hold.
+        budget: Where.
         where: Which activations.
         rate: Share of the error that a step takes back.
 
@@ -92,6 +97,7 @@ class SparsityController:
         model: nn.Module,
         sparsity: float | Callable[[int], float],
         *,
+        budget: Budget | str = Budget.LAYER,
         where: Where | None = None,
         rate: float = 0.5,
     ) -> None:
@@ -104,6 +110,7 @@ class SparsityController:
                 f"tau of {', '.join(trained)} is trained itself (requires_grad=True), and cannot be held as well; turn that off"
             )
         self._sparsity, self._rate, self.steps = sparsity, rate, 0
+        self._budget = Budget(budget)
         _ = self.target
         self._held = [Held.of(name, module) for name, module in modules.items()]
         self._handles = [held.module.register_forward_hook(held.see) for held in self._held]
@@ -135,8 +142,10 @@ class SparsityController:
         """
         target = self.target
         self.steps += 1
-        for held, (zeros, values) in zip(self._held, totals(self._held), strict=True):
-            held.move(target, self._rate, zeros, values)
+        counts = totals(self._held)
+        overall = share_of(counts) if self._budget is Budget.GLOBAL else None
+        for held, pair in zip(self._held, counts, strict=True):
+            held.move(target, self._rate, pair, overall)
 
     def attach(self, optimizer: Optimizer) -> Self:
         """Call :meth:`step` after every step of this optimizer, until :meth:`close`; for loops that are not yours.

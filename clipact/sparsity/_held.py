@@ -66,14 +66,17 @@ class Held:
         found = some.std(shared_axes(x, tau), correction=0).reshape(shape)
         self.deviation = _towards(self.deviation, found)
 
-    def move(self, target: float, rate: float, zeros: Tensor, values: Tensor) -> None:
-        """Move ``tau`` towards the target, by the counts of all processes."""
+    def move(
+        self, target: float, rate: float, counts: tuple[Tensor, Tensor], overall: Tensor | None
+    ) -> None:
+        """Move ``tau`` towards the target, by the zeros and values of all processes; or by an overall share of zeros."""
+        zeros, values = counts
         share = zeros / values
         self.share = _towards(self.share, share)
         sides, most = sides_of(self.module), self.deviation
         z = quantile(target if sides == 1 else (1.0 + target) / 2.0)
         unit = self.deviation / (sides * density(z))
-        error = target - share
+        error = target - (share if overall is None else overall.to(share.device))
         tau = self.module.tau.detach().to(unit.dtype)
         change = (rate * unit * error).clamp(-most, most)
         dead = (share >= 1.0) & (values * (1.0 - target) >= _MANY)

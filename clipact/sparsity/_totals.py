@@ -7,7 +7,7 @@ from torch import Tensor, distributed
 
 from clipact.sparsity._held import Held
 
-__all__ = ["totals"]
+__all__ = ["share_of", "totals"]
 
 
 def totals(held: Sequence[Held]) -> list[tuple[Tensor, Tensor]]:
@@ -18,6 +18,14 @@ def totals(held: Sequence[Held]) -> list[tuple[Tensor, Tensor]]:
     _agree(held)
     parts = iter(_summed([part for pair in pairs for part in pair]))
     return [(next(parts), next(parts)) for _ in pairs]
+
+
+def share_of(counts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Zeros over values, of all activations together; NaN without values."""
+    device = counts[0][0].device
+    zeros = [zeros.sum().to(device) for zeros, _ in counts]
+    values = [values.sum().to(device) for _, values in counts]
+    return torch.stack(zeros).sum() / torch.stack(values).sum()
 
 
 def _agree(held: Sequence[Held]) -> None:

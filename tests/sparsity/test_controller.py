@@ -84,6 +84,20 @@ def test_each_channel_has_its_own():
     assert (shares[4:] - 0.7).abs().max() < 0.02  # the others would need a tau below 0
 
 
+def test_a_global_budget_is_of_all_values_together():
+    model = net(lambda: ca.nn.ShiftedReLU(0.0))
+    with torch.no_grad():
+        model[0].bias.fill_(0.8)
+    x = torch.randn(512, 16)
+    with sparsity.hold_sparsity(model, 0.85, budget="global") as controller:
+        for _ in range(200):
+            model(x)
+            controller.step()
+    shares = measured(model, x)
+    assert (shares["1"] + shares["3"]) / 2 == pytest.approx(0.85, abs=0.002)
+    assert abs(shares["1"] - shares["3"]) > 0.02
+
+
 def test_a_schedule_raises_it_step_by_step():
     model = net(lambda: ca.nn.ShiftedReLU(0.0))
     schedule = ca.schedules.linear(0.5, 0.9, steps=100)
