@@ -160,7 +160,7 @@ def test_linear_layers_on_sequences(layers, folded):
     model = settled(*layers, last, x=x)
     small = fold(model, example=x[:2])
     assert torch.allclose(small(x), model(x), atol=1e-5)
-    assert not torch.allclose(small(x[:1]), small(-x[:1]))
+    assert not torch.allclose(small(x), small(-x))
     spike = next(m for m in small if isinstance(m, HoyerSpike))
     assert bool((spike.effective_threshold == 1).all()) == bool(folded)
 
