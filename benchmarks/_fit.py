@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from _data import CACHE, Data, Part, batches
 from torch import Tensor, nn
 
+from clipact.spiking import param_groups
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -181,11 +183,10 @@ class _Run:
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    groups = param_groups(model, recipe.decay)  # none for thresholds
     if recipe.adamw:
-        return torch.optim.AdamW(model.parameters(), weight_decay=recipe.decay)
-    return torch.optim.SGD(
-        model.parameters(), lr=recipe.peak, momentum=0.9, nesterov=True, weight_decay=recipe.decay
-    )
+        return torch.optim.AdamW(groups)
+    return torch.optim.SGD(groups, lr=recipe.peak, momentum=0.9, nesterov=True)
 
 
 def _cross_entropy(recipe: Recipe) -> Loss:

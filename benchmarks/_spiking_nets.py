@@ -114,14 +114,14 @@ class Method:
 
 METHODS = {
     "ReLU": Method(lambda _: nn.ReLU(), "ReLU"),
-    "Hoyer, 1 level": Method(lambda c: HoyerSpike(c, grad_scale=SLOPE), "hoyer1_g65"),
-    "Hoyer, 2 levels": Method(lambda c: levels(c, 2), "hoyer2_v2_w1"),
-    "Hoyer, 4 levels": Method(lambda c: levels(c, 4), "hoyer4_v2_w1"),
+    "Hoyer, 1 level": Method(lambda c: HoyerSpike(c, grad_scale=SLOPE), "hoyer1_g65_nd"),
+    "Hoyer, 2 levels": Method(lambda c: levels(c, 2), "hoyer2_v2_w1_nd"),
+    "Hoyer, 4 levels": Method(lambda c: levels(c, 4), "hoyer4_v2_w1_nd"),
     "fixed threshold": Method(lambda _: FixedSpike(0.5, SLOPE), "fixed5_g65"),
     "Leaky, T=1": Method(lambda _: LeakySteps(1), "Leaky_T1"),
     "Leaky, T=4": Method(lambda _: LeakySteps(4), "Leaky_T4", steps=4),
-    "Hoyer, 1 level, paper's box": Method(HoyerSpike, "Hoyer_1_level"),
+    "Hoyer, 1 level, paper's box": Method(HoyerSpike, "hoyer1_paper_nd"),
     "Hoyer, 4 levels, paper's box": Method(
-        lambda c: HoyerSpike(c, levels=4, v_threshold=2.0), "Hoyer_4_levels"
+        lambda c: HoyerSpike(c, levels=4, v_threshold=2.0), "hoyer4_paper_nd"
     ),
 }
