@@ -176,7 +176,8 @@ class _Run:
     def load(self, path: Path) -> None:
         if path.exists():
             state = torch.load(path, weights_only=True)
-            for name in ("model", "optimizer", "schedule"):
+            ended = state["epoch"] == self.recipe.epochs
+            for name in ("model",) if ended else ("model", "optimizer", "schedule"):
                 getattr(self, name).load_state_dict(state[name])
             self.generator.set_state(state["generator"])
             self.epoch, self.seconds, self.bfloat16 = state["epoch"], state["seconds"], state["bfloat16"]  # fmt: skip

@@ -36,15 +36,27 @@ class Receipt:
         that return have the dtype and device they left with: convert or move the model again if it was meanwhile.
 
         Raises:
-            SurgeryError: Restored before, or a later change lies on top; the model is left as it is.
+            SurgeryError: Restored before, or a later change lies on top; the model is left as it is, as after any
+                other exception.
         """
-        for journal in reversed(self.journals):
-            journal.check()
-        for journal in reversed(self.journals):
-            journal.undo()
+        Journal.take_back(self.journals)
 
     def then(self, later: "Receipt") -> "Receipt":
-        """One receipt for this change and a later one, restored together."""
+        """One receipt for this change and a later one, restored together: the later one first, so it may lie on top.
+
+        Examples:
+            >>> import torch
+            >>> from clipact.nn import HyReLU
+            >>> from clipact.surgery import harden_, replace_activations
+            >>> model = nn.Sequential(nn.Linear(2, 4), nn.ReLU())
+            >>> receipt = replace_activations(model, lambda site: HyReLU(6.0), example=torch.randn(1, 2))
+            >>> receipt = receipt.then(harden_(model))
+            >>> model[1]
+            ZeroedReLU(threshold=6)
+            >>> receipt.restore()
+            >>> model[1]
+            ReLU()
+        """
         both = Receipt([*self.changes, *later.changes], *self.journals, *later.journals)
         both.history = [*self.history, *later.history]
         return both
