@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from clipact.errors import MissingExtraError, SpikingError
 from clipact.spiking._fold import fold
 from clipact.spiking._graph import traced
-from clipact.spiking._nir_export import Export
-from clipact.spiking._nir_import import Imported
+from clipact.spiking._nir._export import Export
+from clipact.spiking._nir._import import Imported
 
 if TYPE_CHECKING:
     import nir

@@ -1,7 +1,7 @@
 """A traced network as NIR nodes and edges."""
 
 import operator
-from typing import TYPE_CHECKING, Any, Final, NoReturn, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 import torch
@@ -9,11 +9,10 @@ import torch.fx
 import torch.nn.functional as F
 from torch import nn
 
-from clipact.errors import SpikingError
 from clipact.nn import HoyerSpike
 from clipact.spiking._graph import Traced
-from clipact.spiking._nir_values import array, pair, shape_of, without_groups
-from clipact.spiking._place import threshold_over
+from clipact.spiking._nir._nodes import Nodes, refuse
+from clipact.spiking._nir._values import pair, shape_of
 
 if TYPE_CHECKING:
     import nir
@@ -34,9 +33,8 @@ class Export:
     """
 
     def __init__(self, found: Traced) -> None:
-        import nir  # noqa: PLC0415 - optional
-
-        self._nir = nir
+        self._make = Nodes(found)
+        self._nir = self._make.nir
         self._found = found
         self._nodes: dict[str, Any] = {}
         self._edges: list[tuple[str, str]] = []
@@ -59,20 +57,20 @@ class Export:
         elif node.op == "output":
             sources = node.all_input_nodes
             if len(sources) != 1:
-                self._refuse(node, f"{len(sources)} outputs")
+                refuse(self._found, node, f"{len(sources)} outputs")
             self._add(node, self._nir.Output({"output": np.array(shape_of(sources[0]))}), "output")
         elif node.target in _SUMS or (node.op == "call_method" and node.target in {"add", "add_"}):
             self._sum(node)
         elif node.target is torch.flatten or (
             node.op == "call_method" and node.target == "flatten"
         ):
-            self._add(node, self._flatten(node))
+            self._add(node, self._make.flatten(node))
         elif node.target is F.adaptive_avg_pool2d:
-            self._add(node, self._whole_windows(node))
+            self._add(node, self._make.whole_windows(node))
         elif node.op == "call_module":
             self._layer(node, self._found.layer(node))
         else:
-            self._refuse(node, getattr(node.target, "__name__", str(node.target)))
+            refuse(self._found, node, getattr(node.target, "__name__", str(node.target)))
 
     def _layer(self, node: torch.fx.Node, layer: nn.Module | None) -> None:
         if isinstance(layer, _SAME) or node in self._early:
@@ -80,50 +78,36 @@ class Export:
         elif isinstance(layer, nn.MaxPool2d):
             self._max_pool(node, layer)
         elif isinstance(layer, HoyerSpike):
-            self._add(node, self._threshold(node, layer, node))
+            self._add(node, self._make.threshold(node, layer, node))
         elif isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.padding_mode == "zeros":
-            self._add(node, self._convolution(node, layer))
+            self._add(node, self._make.convolution(node, layer))
         elif isinstance(layer, nn.Linear) and len(shape_of(node)) == 1:
-            weight = array(layer.weight)
-            bias = layer.bias
-            self._add(node, self._nir.Linear(weight) if bias is None else self._nir.Affine(weight, array(bias)))  # pyright: ignore[reportUnnecessaryComparison] - None without one  # fmt: skip
+            self._add(node, self._make.linear(layer))
         elif isinstance(layer, nn.Flatten):
-            self._add(node, self._flatten(node))
+            self._add(node, self._make.flatten(node))
         elif isinstance(layer, nn.AvgPool2d | nn.AdaptiveAvgPool2d):
-            self._add(node, self._average(node, layer))
+            self._add(node, self._make.average(node, layer))
         elif isinstance(layer, nn.Conv1d | nn.Conv2d):
-            self._refuse(node, f"padding_mode={layer.padding_mode!r}")
+            refuse(self._found, node, f"padding_mode={layer.padding_mode!r}")
         else:
             shape = " of a sequence" if isinstance(layer, nn.Linear) else ""
-            self._refuse(node, f"{type(layer).__name__}{shape}")
-
-    def _convolution(self, node: torch.fx.Node, layer: nn.Conv1d | nn.Conv2d) -> Any:
-        size = shape_of(node.all_input_nodes[0])[1:]
-        bias = np.zeros(layer.out_channels, np.float32) if layer.bias is None else array(layer.bias)  # pyright: ignore[reportUnnecessaryComparison] - None without one  # fmt: skip
-        one = isinstance(layer, nn.Conv1d)
-        options = [
-            value if isinstance(value, str) else (value[0] if one else tuple(value))
-            for value in (layer.stride, layer.padding, layer.dilation)
-        ]
-        kind: Any = self._nir.Conv1d if one else self._nir.Conv2d
-        window = int(size[0]) if one else tuple(size)
-        return kind(window, array(without_groups(layer)), *options, 1, bias)
+            refuse(self._found, node, f"{type(layer).__name__}{shape}")
 
     def _max_pool(self, node: torch.fx.Node, pool: nn.MaxPool2d) -> None:
         """Whether there is any spike in a window; the spike first, if it comes after."""
         after = self._spike_after(node)
         source = node.all_input_nodes[0]
         if after is None and not self._is_spike(source):
-            self._refuse(node, "MaxPool2d of values that are no spikes")
+            refuse(self._found, node, "MaxPool2d of values that are no spikes")
         stride = pool.kernel_size if pool.stride is None else pool.stride  # pyright: ignore[reportUnnecessaryComparison] - None is the default
         window, stride, padding, dilation = map(pair, (pool.kernel_size, stride, pool.padding, pool.dilation))  # fmt: skip
         if pool.ceil_mode or tuple(dilation) != (1, 1):
-            self._refuse(node, "MaxPool2d with dilation or ceil_mode")
+            refuse(self._found, node, "MaxPool2d with dilation or ceil_mode")
         before = self._names[source]
         if after is not None:
             spike, layer = after
             before = self._put(
-                f"{node.name}_first", self._threshold(spike, layer, source), [before]
+                f"{node.name}_first", self._make.threshold(spike, layer, source), [before]
             )
             self._early.add(spike)
         sums = self._nir.SumPool2d(window, stride, padding)
@@ -147,52 +131,17 @@ class Export:
             return self._is_spike(node.all_input_nodes[0]) or node in self._early
         return isinstance(layer, HoyerSpike)
 
-    def _threshold(self, node: torch.fx.Node, spike: HoyerSpike, place: torch.fx.Node) -> Any:
-        if spike.levels > 1:
-            self._refuse(node, f"HoyerSpike(levels={spike.levels})")
-        shape = shape_of(place)
-        threshold = threshold_over(spike, len(shape) + 1)
-        fits = threshold is not None and all(
-            size in {1, full} for size, full in zip(threshold.shape, (1, *shape), strict=True)
-        )
-        if threshold is None or not fits:
-            self._refuse(node, f"a threshold for each neuron behind a pool, here over {shape}")
-        values = np.broadcast_to(array(threshold[0]), shape)
-        return self._nir.Threshold(
-            np.nextafter(values, np.float32(-np.inf))
-        )  # theirs is strictly above
-
-    def _flatten(self, node: torch.fx.Node) -> Any:
-        shape = shape_of(node.all_input_nodes[0])
-        if shape_of(node) != (int(np.prod(shape)),):
-            self._refuse(node, "flattening of some dimensions only")
-        return self._nir.Flatten({"input": np.array(shape)}, 0, -1)
-
-    def _average(self, node: torch.fx.Node, layer: nn.AvgPool2d | nn.AdaptiveAvgPool2d) -> Any:
-        if isinstance(layer, nn.AdaptiveAvgPool2d):
-            return self._whole_windows(node)
-        if layer.ceil_mode or not layer.count_include_pad or layer.divisor_override is not None:
-            self._refuse(node, "AvgPool2d that divides in its own way")
-        return self._nir.AvgPool2d(pair(layer.kernel_size), pair(layer.stride), pair(layer.padding))
-
-    def _whole_windows(self, node: torch.fx.Node) -> Any:
-        before, after = shape_of(node.all_input_nodes[0])[1:], shape_of(node)[1:]
-        if any(size % out for size, out in zip(before, after, strict=True)):
-            self._refuse(node, "AdaptiveAvgPool2d with windows of different sizes")
-        window = np.array(before) // np.array(after)
-        return self._nir.AvgPool2d(window, window, np.array([0, 0]))
-
     def _sum(self, node: torch.fx.Node) -> None:
         """What comes to a node is summed; so the sum is a node that does nothing else."""
         first, second = node.args if len(node.args) == 2 else (None, None)
         values = isinstance(first, torch.fx.Node) and isinstance(second, torch.fx.Node)
         if not values or node.kwargs:
-            self._refuse(node, "a sum of other things than two values")
+            refuse(self._found, node, "a sum of other things than two values")
         sources = [self._names[source] for source in node.all_input_nodes]
         if len(set(sources)) < 2:
-            self._refuse(node, "the sum of a value with itself")
+            refuse(self._found, node, "the sum of a value with itself")
         if any(shape_of(source) != shape_of(node) for source in node.all_input_nodes):
-            self._refuse(node, "a sum of values of different shapes")
+            refuse(self._found, node, "a sum of values of different shapes")
         self._add(node, self._nir.Scale(np.ones(shape_of(node), np.float32)))
 
     def _add(self, node: torch.fx.Node, made: Any, name: str | None = None) -> None:
@@ -203,10 +152,3 @@ class Export:
         self._nodes[name] = made
         self._edges += [(source, name) for source in sources]
         return name
-
-    def _refuse(self, node: torch.fx.Node, what: str) -> NoReturn:
-        where = self._found.name(node) if node.op == "call_module" else node.name
-        raise SpikingError(
-            f"to_nir(): NIR has no node for {where!r} ({what}); it knows convolutions, Linear layers, pools, flattening, sums"
-            " and spikes of one level"
-        )

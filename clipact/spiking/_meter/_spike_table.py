@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 from torch import nn
 
 from clipact._text import aligned
-from clipact.errors import MissingExtraError
+from clipact.spiking._frame import data_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,12 +114,6 @@ class SpikeTable:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415 - optional, and slow to import
-        except ImportError:
-            raise MissingExtraError(
-                "to_pandas() needs pandas: pip install 'clipact[pandas]'"
-            ) from None
-        return pd.DataFrame(
+        return data_frame(
             [asdict(row) | {"kind": row.kind.__name__, "rate": row.rate} for row in self.rows]
         )

@@ -1,7 +1,6 @@
 """Count spikes while a network runs."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, final
 
@@ -12,8 +11,8 @@ from torch import Tensor, nn
 from clipact.calibration import channel_axis
 from clipact.errors import SpikingError
 from clipact.nn import HoyerSpike
-from clipact.sparsity._count import nonzeros
-from clipact.spiking._spike_table import LayerSpikes, SpikeTable
+from clipact.spiking._meter._counter import Counter, number_of_spikes
+from clipact.spiking._meter._spike_table import SpikeTable
 from clipact.surgery import Execution, intercept
 
 __all__ = ["SpikeMeter"]
@@ -67,7 +66,7 @@ class SpikeMeter:
             )
         self._model, self._kinds, self._keep = model, kinds, keep
         self._channel_dim, self._steps = channel_dim, steps
-        self._counters: dict[str, _Counter] = {}
+        self._counters: dict[str, Counter] = {}
         self._stack = ExitStack()
         self._entered = False
 
@@ -122,7 +121,7 @@ class SpikeMeter:
     def __str__(self) -> str:
         return str(self.table())
 
-    def _counter(self, layer: str) -> "_Counter":
+    def _counter(self, layer: str) -> Counter:
         if layer not in self._counters:
             raise KeyError(
                 f"no spiking layer {layer!r} was seen; there is {', '.join(self._counters) or 'none'}"
@@ -133,9 +132,9 @@ class SpikeMeter:
         value = output[0] if isinstance(output, tuple) else output
         if not isinstance(value, Tensor):
             return
-        counter = self._counters.setdefault(execution.site, _Counter(execution.kind))
+        counter = self._counters.setdefault(execution.site, Counter(execution.kind))
         layer = self._model.get_submodule(execution.site)
-        spikes = _number(layer, value.detach())
+        spikes = number_of_spikes(layer, value.detach())
         counter.see(execution, spikes, self._others(layer, value.dim()))
         if len(counter.kept) < 256 and self._keep and value.dim():
             counter.kept.append(spikes[: self._keep].clone())
@@ -147,63 +146,3 @@ class SpikeMeter:
         if self._channel_dim is None and isinstance(layer, HoyerSpike) and layer.num_features:
             axis = layer.channel_dim % dims
         return tuple(dim for dim in range(dims) if dim != axis)
-
-
-@final
-@dataclass(eq=False)
-class _Counter:
-    """What was counted in a layer.
-
-    Attributes:
-        kind: Its class.
-        spikes: Of each channel.
-        active: Of each channel, how many values were not zero.
-        each: Values seen of a channel.
-        neurons: Of a sample.
-        steps: Calls in one forward of the network.
-        kept: Spikes of the first samples, by call.
-    """
-
-    kind: type[nn.Module]
-    spikes: Tensor = field(default_factory=lambda: torch.zeros(()))
-    active: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
-    each: int = 0
-    neurons: int = 0
-    steps: int = 1
-    kept: list[Tensor] = field(default_factory=list[Tensor])
-
-    def see(self, execution: Execution, spikes: Tensor, others: tuple[int, ...]) -> None:
-        active = nonzeros(spikes, others)
-        number = spikes.sum(others, dtype=torch.float64) if others else spikes.double()
-        if self.each and active.shape != self.active.shape:
-            before, now = tuple(self.active.shape), tuple(active.shape)
-            raise SpikingError(
-                f"{execution.site!r} had channels of shape {before} and now has {now}; reset() the meter in between"
-            )
-        self.active = self.active.to(active.device) + active
-        self.spikes = self.spikes.to(number.device) + number
-        self.each += spikes.numel() // max(active.numel(), 1)
-        self.neurons = spikes[:1].numel()
-        self.steps = max(self.steps, execution.number + 1)
-
-    def row(self, name: str, loops: int) -> LayerSpikes:
-        channels = self.active.numel()
-        return LayerSpikes(
-            name,
-            self.kind,
-            neurons=self.neurons,
-            steps=self.steps * loops,
-            spikes=float(self.spikes.sum()),
-            values=self.each * channels,
-            channels=channels,
-            dead=int((self.active == 0).sum()),
-            always_on=int((self.active == self.each).sum()),
-        )
-
-
-def _number(layer: nn.Module, output: Tensor) -> Tensor:
-    """Of each value, how many spikes it is: more than one where a layer has levels."""
-    if isinstance(layer, HoyerSpike) and layer.levels > 1:
-        unit = layer.v_threshold.detach().abs().to(output) / layer.levels
-        return (output / unit.clamp(min=torch.finfo(output.dtype).tiny)).round()
-    return (output != 0).to(output.dtype)

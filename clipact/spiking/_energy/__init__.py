@@ -1,0 +1,1 @@
+"""What an inference costs: operations counted, priced and laid out as a table."""

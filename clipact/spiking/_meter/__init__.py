@@ -1,0 +1,1 @@
+"""Spikes counted while a network runs."""
