@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from typing import Any, final
 
-import snntorch
 import torch
 from torch import Tensor
 
-from clipact.functional import hoyer_spike
 from clipact.functional._hoyer_spike import check_surrogate
 from clipact.functional._hoyer_sums import Clip, magnitude
 from clipact.nn._base import as_threshold
+from clipact.nn._hoyer_leaky_fire import HoyerFiring
 from clipact.nn._hoyer_leaky_listed import enlist
 from clipact.nn._hoyer_spike import check_positive
 from clipact.nn._hoyer_statistics import Statistic, check_scale
@@ -18,7 +17,7 @@ from clipact.nn._hoyer_steps import StepExtrema
 
 
 @final
-class HoyerLeaky(snntorch.Leaky):
+class HoyerLeaky(HoyerFiring):
     r"""A ``snntorch.Leaky`` that fires, and is reset, at the Hoyer threshold :math:`|V| E` of its membrane potential.
 
     Use it for several time steps; for one, :class:`HoyerSpike` gives the same and keeps no state. The potential is
@@ -178,19 +177,6 @@ class HoyerLeaky(snntorch.Leaky):
             self._reset_now(spikes / self.graded_spikes_factor - self.reset)
         return spikes if self.init_hidden and not self.output else (spikes, self.mem)
 
-    def fire(self, mem: Tensor) -> Tensor:
-        """Spikes of this potential."""
-        return self._spikes(mem) * self.graded_spikes_factor
-
-    def fire_inhibition(self, batch_size: int, mem: Tensor) -> Tensor:  # noqa: ARG002 - snntorch's signature
-        """A spike of the neuron with the highest potential of each sample, if it reaches its threshold."""
-        first = (mem - self._level(mem)).argmax(dim=1, keepdim=True)
-        return self._spikes(mem) * torch.zeros_like(mem).scatter_(1, first, 1.0)
-
-    def mem_reset(self, mem: Tensor) -> Tensor:
-        """Which neurons to reset: those that fire at this potential."""
-        return self._spikes(mem).detach()
-
     def _start(self, input_: Tensor, mem: Tensor | None) -> None:
         if mem is not None:
             if self.init_hidden:
@@ -201,29 +187,3 @@ class HoyerLeaky(snntorch.Leaky):
                 self.begin(mem)
         if self.mem.shape != input_.shape:
             self.begin(torch.zeros_like(input_))
-
-    def _place(self, mem: Tensor) -> Tensor:
-        return self.extrema.place(mem) * self.threshold_scale
-
-    def _level(self, mem: Tensor) -> Tensor:
-        """The threshold at work, through which gradients reach the clip value."""
-        return (magnitude(self.threshold) * self._place(mem)).to(mem.dtype)
-
-    def _spikes(self, mem: Tensor) -> Tensor:
-        return hoyer_spike(
-            mem,
-            self.threshold,
-            self._place(mem),
-            spike_grad=self.spike_grad,
-            window=self.window,
-            grad_scale=self.grad_scale,
-        )
-
-    def _base_sub(self, input_: Tensor) -> Tensor:
-        return self._base_state_function(input_) - self.reset * self._level(self.mem)
-
-    def _reset_now(self, fired: Tensor) -> None:
-        if self.reset_mechanism == "subtract":
-            self.mem = self.mem - fired * self._level(self.mem)
-        elif self.reset_mechanism == "zero":
-            self.mem = self.mem - fired * self.mem
