@@ -113,6 +113,10 @@ class Follower(TorchFunctionMode):
             return None
         return self._see(_of_module(path, module), output, overwrote=frame.overwrote(output))
 
+    def returned(self, *_: Any) -> None:
+        """Forward hook of a module that has others, before them."""
+        self._frames.top.returned = True
+
     def result(self, module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
         """Forward hook of a layer that is no site, before its other hooks."""
         if self._hidden():

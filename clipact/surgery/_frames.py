@@ -22,6 +22,7 @@ class Frame:
         opaque: What it calls is its own business: it is an activation, or inside one.
         ordinals: How often it has called each source.
         calls: Its calls so far.
+        returned: Its own forward has returned; what is called now, its hooks call.
         given: If it says that it works in place, what it was given, and the version that this had.
     """
 
@@ -29,6 +30,7 @@ class Frame:
     opaque: bool
     ordinals: Counter[Source] = field(default_factory=Counter[Source])
     calls: list[Call] = field(default_factory=list[Call])
+    returned: bool = False
     given: tuple[Tensor, int] | None = None
 
     def overwrote(self, output: Any) -> bool:

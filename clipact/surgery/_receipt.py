@@ -7,6 +7,7 @@ from torch import nn
 
 from clipact.surgery._journal import Journal
 from clipact.surgery._site import Site
+from clipact.surgery._take_back import take_back
 
 __all__ = ["Receipt"]
 
@@ -39,7 +40,7 @@ class Receipt:
             SurgeryError: Restored before, or a later change lies on top; the model is left as it is, as after any
                 other exception.
         """
-        Journal.take_back(self.journals)
+        take_back(self.journals)
 
     def then(self, later: "Receipt") -> "Receipt":
         """One receipt for this change and a later one, restored together: the later one first, so it may lie on top.

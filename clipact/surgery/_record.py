@@ -19,7 +19,7 @@ class Recorder(Listener):
 
     Attributes:
         calls: Each place once, by name, in order of its first execution.
-        sequences: By container, the calls of each of its executions.
+        sequences: By container, the calls that its forward makes, without those of hooks, in each of its executions.
         arguments: By container, the arguments of each execution, tensors replaced by :data:`TENSOR`.
         ran: Paths of the modules that ran.
         reshaped: Paths of those that did not give one new tensor of their input's shape.
@@ -55,7 +55,8 @@ class Recorder(Listener):
             self.calls[run.name] = run.called.at(run.name, run.frame.path, tensor.device)
         call = self.calls[run.name]
         call.shapes.append(tensor.shape)
-        run.frame.calls.append(call)
+        if not run.frame.returned:
+            run.frame.calls.append(call)
 
 
 def _is_same_shape(args: tuple[Any, ...], output: Any) -> bool:

@@ -64,6 +64,9 @@ def following(
         for path, module in modules.items():
             if names is not None and path not in names and _calls_nothing(module, kinds):
                 continue
+            if module.__dict__["_forward_hooks"]:
+                first = module.register_forward_hook(follower.returned, prepend=True)
+                stack.callback(first.remove)
             before = module.register_forward_pre_hook(follower.enter, with_kwargs=True)
             stack.callback(before.remove)
             stack.callback(module.register_forward_hook(follower.leave).remove)

@@ -1,6 +1,7 @@
 """Let the linear layers of a model skip zero inputs."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
 import torch
 from torch import nn
@@ -97,7 +98,7 @@ def _install(model: nn.Module, sites: list[Site], break_even: BreakEven) -> Rece
     layers = [_layer(model, site.name) for site in sites]
     try:
         for site, layer in zip(sites, layers, strict=True):
-            journal.on_undo(lay_out(layer.weight))
+            journal.on_undo(lay_out(layer.weight), redo=partial(lay_out, layer.weight))
             forward = ZeroSkipForward(layer, break_even)
             journal.set_attribute(site.name, layer, "forward", forward)
             journal.set_attribute(
