@@ -64,5 +64,7 @@ def _freeze(module: nn.Module) -> list[RemovableHandle]:
 
     return [
         module.register_forward_pre_hook(enter),
-        module.register_forward_hook(leave, always_call=True),
+        module.register_forward_hook(  # whoever froze the layer last leaves it first
+            leave, prepend=True, always_call=True
+        ),
     ]

@@ -31,15 +31,17 @@ class Lease:
         self._model = model
         self._gate = gate
         self._optimizers: list[Optimizer] = []
-        self._flags: list[bool] = []
+        self._is_open = False
+        self._thawed: list[nn.Parameter] = []
         self._handles: list[RemovableHandle] = []
 
     def open(self) -> None:
         """Change what has to be changed; nothing if it is open."""
-        if self._flags:
+        if self._is_open:
             return
-        self._flags = [threshold.requires_grad for threshold in self._thresholds]
-        for threshold in self._thresholds:
+        self._is_open = True
+        self._thawed = [each for each in self._thresholds if not each.requires_grad]
+        for threshold in self._thawed:
             threshold.requires_grad_()
         if self._model is not None:
             self._handles += freeze_norms(self._model)[1]
@@ -49,16 +51,19 @@ class Lease:
         """Gate this optimizer whenever the lease is open, from now on."""
         if not any(optimizer is known for known in self._optimizers):
             self._optimizers.append(optimizer)
-            if self._flags:
+            if self._is_open:
                 self._handles.append(before_update(optimizer, self._gate))
 
     def close(self) -> None:
-        """Put everything back; a frozen threshold keeps no gradient with which an optimizer would move it."""
+        """Put back what this lease changed, and nothing else: another may be open on the same thresholds.
+
+        A frozen threshold keeps no gradient with which an optimizer would move it.
+        """
         for handle in self._handles:
             handle.remove()
-        for threshold, flag in zip(self._thresholds, self._flags, strict=False):
-            threshold.requires_grad_(flag)
-            if not flag:
-                threshold.grad = None
+        for threshold in self._thawed:
+            threshold.requires_grad_(requires_grad=False)
+            threshold.grad = None
         self._handles.clear()
-        self._flags.clear()
+        self._thawed.clear()
+        self._is_open = False

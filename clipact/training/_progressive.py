@@ -23,7 +23,8 @@ def progressive(
     From this call on, the thresholds require gradients, all of them and in every stage: call it before you build the
     optimizer and before you wrap the model in ``DistributedDataParallel``, which does not notice later changes (but
     after ``fully_shard``, which makes new parameters). When the last stage is done, or at :meth:`Progression.close`,
-    their flags are as before. Weights also compute gradients unless you freeze them yourself
+    their flags are as before. Keep one open at a time: of two on the same thresholds each puts back only what it changed
+    itself, and says so if the other was closed under it. Weights also compute gradients unless you freeze them yourself
     (``requires_grad_(False)``, also before wrapping), which saves time.
 
     Args:

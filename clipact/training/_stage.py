@@ -62,8 +62,15 @@ class Stage:
         Before gradients are clipped, if they are: those of the others would count in the norm.
 
         Raises:
-            TrainingError: None of the stage's thresholds has had a gradient yet, so that nothing would train.
+            TrainingError: A threshold of the stage does not require gradients, or none has had one yet, so that nothing
+                would train.
         """
+        frozen = [name for name, each in self.thresholds.items() if not each.requires_grad]
+        if frozen:
+            raise TrainingError(
+                f"{self}: {listed(frozen)} does not require gradients at the optimizer's step and would not train; if another"
+                " progression over it was closed meanwhile, close() and open() this one, and keep one open at a time"
+            )
         self.hold()
         self._had_gradients = self._had_gradients or any(
             parameter.grad is not None for parameter in self.thresholds.values()
@@ -71,7 +78,7 @@ class Stage:
         if not self._had_gradients:
             raise TrainingError(
                 f"{self} has no gradient at the optimizer's step; call backward() before, on a loss that depends "
-                "on the threshold"
+                "on the threshold, and with no other progression open that holds it still"
             )
 
     def hold(self) -> None:

@@ -52,6 +52,46 @@ def test_all_thresholds_require_gradients_from_the_call_to_the_end(staged):
     assert {name: each.requires_grad for name, each in model.named_parameters()} == flags
 
 
+@pytest.mark.parametrize("closing", [[0, 1], [1, 0]])
+def test_two_open_on_the_same_thresholds_leave_them_as_found(staged, closing):
+    model = staged.network().train()
+    thresholds = ca.thresholds(model)
+    thresholds[NAMES[1]].requires_grad_()
+    flags = {name: each.requires_grad for name, each in model.named_parameters()}
+    modes = [module.training for module in model.modules()]
+    both = [progressive(thresholds, model=model) for _ in range(2)]
+    model(staged.batches()[0][0])
+    assert [module.training for module in model.modules()] == modes
+    for which in closing:
+        both[which].close()
+        model(staged.batches()[0][0])
+        assert [module.training for module in model.modules()] == modes
+    assert {name: each.requires_grad for name, each in model.named_parameters()} == flags
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_one_that_another_was_closed_under_says_so_and_can_be_opened_again(staged):
+    model = staged.network()
+    thresholds = ca.thresholds(model)
+    first, second = progressive(thresholds, model=model), progressive(thresholds, model=model)
+    optimizer = AdamW(model.parameters(), lr=0.1)
+    second.attach(optimizer)
+    staged.update(model, optimizer, staged.batches()[0])
+    first.close()
+    before = staged.bits(model)
+    with pytest.raises(
+        TrainingError, match=r"9\.threshold does not require gradients .*close.. and open"
+    ):
+        staged.update(model, optimizer, staged.batches()[0])
+    assert staged.changed(before, model) == set()
+    second.close()
+    second.open()
+    staged.update(model, optimizer, staged.batches()[0])
+    assert staged.changed(before, model) == set(second.stage.names)
+    second.close()
+    assert not any(each.requires_grad for each in thresholds.values())
+
+
 def test_hooks_modes_and_flags_are_back_after_an_exception(staged):
     model = staged.network().train()
     model[1].eval()
