@@ -42,22 +42,30 @@ def stop_after(monkeypatch, owner, name, calls):
     monkeypatch.setattr(owner, name, save)
 
 
+def stop_and_go(task, method, monkeypatch, stops):
+    """Stop after so many checkpoints, go on and stop again, and in the end go on to the end."""
+    for calls in stops:
+        with monkeypatch.context() as patch:
+            stop_after(patch, _ledger.CheckpointFile, "save", calls)
+            with pytest.raises(KeyboardInterrupt):
+                protect(task, method)
+        assert not ca.thresholds(task.model)
+    return protect(task, method)
+
+
 @pytest.mark.parametrize("early", [None, ca.methods.Early()])
-@pytest.mark.parametrize("stops", [1, 2, 3, 5, 7])
-def test_proact_resumed_is_as_never_stopped(task, proact, tmp_path, monkeypatch, stops, early):
+def test_proact_resumed_is_as_never_stopped(task, proact, tmp_path, monkeypatch, early):
     receipt = protect(task, proact(tolerance=0.1, early=early))
     expected, history = values(task.model), outcome(receipt.history)
     receipt.restore()
-    method = proact(tolerance=0.1, early=early, checkpoint=tmp_path / "deep" / "run.pt")
-    with monkeypatch.context() as patch:
-        stop_after(patch, _ledger.CheckpointFile, "save", stops)
-        with pytest.raises(KeyboardInterrupt):
-            protect(task, method)
-    assert not ca.thresholds(task.model)
-    receipt = protect(task, method)
-    assert same(values(task.model), expected)
-    assert outcome(receipt.history) == history
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["run.pt"]
+    for stops in ([1], [2, 1, 2, 2]):  # the second is stopped after 2, 3, 5 and 7 checkpoints
+        folder = tmp_path / f"{len(stops)} stops" / "deep"
+        method = proact(tolerance=0.1, early=early, checkpoint=folder / "run.pt")
+        receipt = stop_and_go(task, method, monkeypatch, stops)
+        assert same(values(task.model), expected)
+        assert outcome(receipt.history) == history
+        assert [path.name for path in folder.iterdir()] == ["run.pt"]
+        receipt.restore()
 
 
 def test_a_finished_training_is_only_loaded(task, proact, tmp_path):
