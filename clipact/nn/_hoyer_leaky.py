@@ -1,7 +1,7 @@
 """A leaky neuron of snntorch whose threshold is a Hoyer extremum, one a step."""
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
@@ -50,7 +50,8 @@ class HoyerLeaky(HoyerFiring):
         init_hidden: Keep the potential in the layer and return spikes alone.
         inhibition: Only the neuron with the highest potential fires.
         learn_beta: Whether ``beta`` is trained.
-        learn_threshold: Whether ``threshold`` is trained.
+        learn_threshold: Whether ``threshold`` is trained. As in snntorch it is a parameter then, which
+            :func:`clipact.thresholds` lists and :class:`clipact.faults.Thresholds` hits; else it is a buffer.
         reset_mechanism: ``"subtract"``, ``"zero"`` or ``"none"``.
         state_quant: A quantiser of the potential, from ``snntorch.quant``, or False.
         output: Return the potential too, despite ``init_hidden``.
@@ -77,6 +78,9 @@ class HoyerLeaky(HoyerFiring):
         >>> layer.effective_threshold
         tensor([[0.6875], [1.0000]])
     """
+
+    threshold_names: ClassVar[tuple[str, ...]] = ("threshold",)
+    position: int | None = None
 
     def __init__(  # noqa: PLR0913 - the settings of snntorch.Leaky and of HoyerSpike, all but two by keyword
         self,

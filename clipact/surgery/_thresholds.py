@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from clipact.errors import SelectionError, SurgeryError
-from clipact.nn import Activation
+from clipact.nn import Activation, HoyerLeaky
 from clipact.surgery._journal import Journal
 from clipact.surgery._names import join
 from clipact.surgery._receipt import Receipt
@@ -42,11 +42,11 @@ def thresholds(model: nn.Module) -> dict[str, nn.Parameter]:
     }
 
 
-def _activations(model: nn.Module) -> Iterator[tuple[float, str, Activation]]:
+def _activations(model: nn.Module) -> Iterator[tuple[float, str, Activation | HoyerLeaky]]:
     """Each activation with its path and its position, or that of the one around it."""
     outer: dict[str, float] = {}
     for path, module in model.named_modules():
-        if isinstance(module, Activation):
+        if isinstance(module, Activation | HoyerLeaky):
             around = next(
                 (outer[above] for above in reversed(outer) if path.startswith(f"{above}.")),
                 float("inf"),

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+import clipact as ca
 from clipact import faults
-from clipact.nn import HoyerSpike
+from clipact.nn import HoyerLeaky, HoyerSpike
 from clipact.spiking import fold, to_spiking_
 from clipact.where import of_type
 
@@ -76,3 +77,19 @@ def test_a_folded_network_meets_faults_in_the_same_weights(network):
     ours = campaign(network, faults.Weights(where=~of_type(nn.BatchNorm2d)))
     theirs = campaign(folded, faults.Weights())
     assert ours.run(progress=False).population == theirs.run(progress=False).population
+
+
+def test_the_threshold_of_a_leaky_neuron_is_one_where_it_is_trained():
+    learned = HoyerLeaky(0.5, num_steps=1, threshold=0.7, learn_threshold=True, learn_beta=True)
+    model = nn.Sequential(nn.Linear(2, 3), learned, HoyerLeaky(0.5, num_steps=1))
+    assert list(ca.thresholds(model)) == ["1.threshold"]
+    assert ca.thresholds(model)["1.threshold"] is learned.threshold
+    assert faults.population(model, faults.Thresholds()) == 32
+    assert (
+        faults.population(model, faults.Weights()) == (2 * 3 + 1) * 32
+    )  # its beta is no threshold
+    before = learned.threshold.detach().clone()
+    with faults.inject(model, faults.BitFlip(count=1), faults.Thresholds(), seed=0) as record:
+        assert [fault.tensor for fault in record] == ["1.threshold"]
+        assert not torch.equal(learned.threshold, before)
+    assert torch.equal(learned.threshold, before)
