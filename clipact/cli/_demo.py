@@ -2,25 +2,33 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from clipact import faults, methods
 from clipact.cli._data import Data, DatasetName, batches, load
 from clipact.cli._train import small_cnn, train
 
-CALIBRATION = 5000  # training images that are profiled
+CALIBRATION = 1000  # training images that set the thresholds
+VALIDATION = 250  # images held out of the training, to choose thresholds by
 RATES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
 METHODS: Mapping[str, methods.Method | None] = {
     "unprotected": None,
     "Ranger": methods.Ranger(),
     "ClipToZero": methods.ClipToZero(),
     "ClipToZero + output guard": methods.ClipToZero(output_guard=True),
+    "FTClipAct": methods.FTClipAct(),
+    "FitAct": methods.FitAct(),
+    "ProAct": methods.ProAct(),
+    "BudgetedPercentile + output guard": methods.BudgetedPercentile(
+        granularity="channel", output_guard=True, budget=0.01
+    ),
 }
+BASELINE = "ClipToZero"
 FORMATS: Mapping[str, faults.Format] = {
     "Q15.16": faults.FixedPoint(bits=32, fraction=16),
     "fp32": faults.Native(),
@@ -71,25 +79,29 @@ class Outcome:
     seconds: tuple[float, float]
 
     def comparisons(self) -> dict[str, faults.Comparison]:
-        """Paired differences from the method before, by number format."""
+        """Paired differences from the simplest method that zeroes, by number format."""
         return {
-            name: faults.compare(found, baseline="Ranger") for name, found in self.results.items()
+            name: faults.compare(found, baseline=BASELINE) for name, found in self.results.items()
         }
 
 
 def run(plan: Plan, say: Callable[[str], None]) -> Outcome:
     """Train one network and measure it with every method, protecting and restoring it in turn."""
     start = time.perf_counter()
-    data = load(plan.dataset, plan.root, test_images=plan.test_images)
+    data, held_out = _held_out(load(plan.dataset, plan.root, test_images=plan.test_images))
     model = _trained(plan, data)
     trained = time.perf_counter() - start
     say(f"trained on {data.name}: {len(data.train[0]):,} images in {trained:.0f} s")
     images, labels = data.train
-    calibration = batches((images[:CALIBRATION], labels[:CALIBRATION]), 256)
+    calibration = batches((images[:CALIBRATION], labels[:CALIBRATION]), 50)
+    validate = batches(held_out, VALIDATION)
     evaluation = faults.Classification(batches(data.test, 1000))
     results: dict[str, dict[str, faults.Result]] = {name: {} for name in FORMATS}
     for method_name, method in METHODS.items():
-        receipt = methods.protect(model, method, calibration, progress=False) if method else None
+        receipt = None
+        if method:
+            say(f"setting thresholds: {method_name}")
+            receipt = methods.protect(model, method, calibration, validate, progress=plan.progress)
         for format_name, number_format in FORMATS.items():
             say(f"flipping bits: {method_name}, {format_name}")
             results[format_name][method_name] = _campaign(plan, model, evaluation, number_format)
@@ -98,6 +110,13 @@ def run(plan: Plan, say: Callable[[str], None]) -> Outcome:
     golden = results["Q15.16"]["unprotected"].golden["accuracy"]
     size = sum(parameter.numel() for parameter in model.parameters())
     return Outcome(data, size, golden, results, (trained, time.perf_counter() - start))
+
+
+def _held_out(data: Data) -> tuple[Data, tuple[Tensor, Tensor]]:
+    """Without the last training images, and these."""
+    images, labels = data.train
+    rest = images[:-VALIDATION], labels[:-VALIDATION]
+    return replace(data, train=rest), (images[-VALIDATION:], labels[-VALIDATION:])
 
 
 def _trained(plan: Plan, data: Data) -> nn.Module:

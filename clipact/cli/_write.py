@@ -15,7 +15,8 @@ _LEAD = (
     "What a trained network loses when its memory flips bits, and what clipped activations save. Unprotected, one "
     "flipped high bit makes one activation huge, and every layer behind it carries that on. Ranger holds such a value "
     "at the largest one seen in training data; ClipToZero drops it to 0; the output guard maps a logit that is out "
-    "of its range to its class minimum."
+    "of its range to its class minimum. FTClipAct searches for smaller thresholds by injecting faults, FitAct and ProAct "
+    "train them, BudgetedPercentile takes the smallest that held-out images allow."
 )
 
 

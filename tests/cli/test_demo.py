@@ -93,9 +93,17 @@ def test_the_demo_on_real_digits(tmp_path):
     found = subprocess.run([sys.executable, "-c", "import sys; from clipact.cli import main; sys.exit(main())", *arguments],
                            capture_output=True, text=True, check=True)  # fmt: skip
     assert "weights in Q15.16" in found.stdout
-    assert "ClipToZero + output guard" in found.stdout
+    for method in (
+        "unprotected",
+        "ClipToZero + output guard",
+        "FTClipAct",
+        "FitAct",
+        "ProAct",
+        "BudgetedPercentile",
+    ):
+        assert method in found.stdout
     assert {path.name for path in out.glob("*.png")} == {"accuracy_Q15.16.png", "accuracy_fp32.png"}
-    assert len(list(out.glob("trials_*.csv"))) == 8
+    assert len(list(out.glob("trials_*.csv"))) == 16
     page = (out / "index.html").read_text()
     assert page.count("<svg") == 2
     assert "scikit-learn digits" in page
