@@ -12,6 +12,8 @@ from clipact.nn._base import Activation
 
 # a symbolic trace of a model records the call instead of looking into it
 torch.fx.wrap("k_winners")
+torch.fx.wrap("boosted_winners")
+torch.fx.wrap("note_winners")
 
 
 class _KWinners(Activation):
@@ -55,13 +57,28 @@ class _KWinners(Activation):
         boost = f", boost={self.boost:g}" if self.boost else ""
         return f"sparsity={self.sparsity:g}{boost}"
 
-    def _boosts(self) -> Tensor:
-        return self.boost * ((1.0 - self.sparsity) - self.duty_cycle)
+    def _compete(self, x: Tensor, dims: tuple[int, ...]) -> Tensor:
+        """Over these dimensions, of which the first counts the units."""
+        if not self.boost:
+            return k_winners(x, self.sparsity, dims=dims)
+        y = boosted_winners(x, self.duty_cycle, self.sparsity, self.boost, dims)
+        return note_winners(y, self.duty_cycle, dims[0], self.momentum) if self.training else y
 
-    def _note(self, y: Tensor, dims: tuple[int, ...]) -> None:
-        if self.training and y.numel():
-            share = (y.detach() != 0).to(self.duty_cycle.dtype).mean(dims)
-            self.duty_cycle.lerp_(share, self.momentum)
+
+def boosted_winners(
+    x: Tensor, duty_cycle: Tensor, sparsity: float, boost: float, dims: tuple[int, ...]
+) -> Tensor:
+    """The winners over these dimensions, of which the first counts the units with this duty cycle."""
+    boosts = boost * ((1.0 - sparsity) - duty_cycle)
+    return k_winners(x, sparsity, boosts.reshape(-1, *(1,) * (len(dims) - 1)), dims=dims)
+
+
+def note_winners(y: Tensor, duty_cycle: Tensor, axis: int, momentum: float) -> Tensor:
+    """Move the duty cycle, one value for each unit along an axis of the output, and give that back."""
+    if y.numel() and y.dim():
+        others = tuple(d for d in range(y.dim()) if d != axis % y.dim())
+        duty_cycle.lerp_((y.detach() != 0).to(duty_cycle.dtype).mean(others), momentum)
+    return y
 
 
 @final
@@ -70,7 +87,7 @@ class KWinners(_KWinners):
 
     With a boost :math:`\beta > 0`, unit :math:`i` competes as :math:`x_i e^{\beta (1 - s - d_i)}`, where :math:`d_i` is the
     share of recent cases in which it won, so that no unit stays silent for long. It is updated in training mode; in eval mode
-    the last one stays in force.
+    the last one stays in force. A symbolic trace (:mod:`torch.fx`) stays in the mode in which it was made.
 
     Args:
         sparsity: :math:`s`, the share of zeros in each row, in (0, 1).
@@ -105,11 +122,7 @@ class KWinners(_KWinners):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation."""
-        if not self.boost:
-            return k_winners(x, self.sparsity)
-        y = k_winners(x, self.sparsity, self._boosts())
-        self._note(y, tuple(range(x.dim() - 1)))
-        return y
+        return self._compete(x, (-1,))
 
 
 @final
@@ -147,9 +160,4 @@ class KWinners2d(_KWinners):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation."""
-        dims = (-3, -2, -1)
-        if not self.boost:
-            return k_winners(x, self.sparsity, dims=dims)
-        y = k_winners(x, self.sparsity, self._boosts().reshape(-1, 1, 1), dims=dims)
-        self._note(y, tuple(d for d in range(x.dim()) if d != x.dim() - 3))
-        return y
+        return self._compete(x, (-3, -2, -1))
