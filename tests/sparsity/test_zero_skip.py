@@ -13,6 +13,8 @@ from clipact import faults
 from clipact.errors import SelectionError, SurgeryError
 from clipact.nn import CST, CReLU, ShiftedReLU, SoftThreshold
 from clipact.sparsity import zero_skip_
+from clipact.sparsity._skipping._forward import ZeroSkipForward
+from clipact.surgery import Journal, Receipt
 
 
 class Always:
@@ -172,11 +174,37 @@ def test_small_layers_are_left_alone_by_default():
     assert names(zero_skip_(model, min_weights=108)) == ["2"]
 
 
-def test_a_second_time_finds_nothing_left():
+@pytest.mark.parametrize("example", [None, torch.ones(2, 8)], ids=["structure", "example"])
+def test_a_second_time_says_what_is_there_already(example):
     model = mlp()
-    skipping(model)
-    with pytest.raises(SelectionError):
-        skipping(model)
+    first = skipping(model, where=ca.where.named("2"))
+    second = skipping(model, example)
+    assert names(second) == ["4"]
+    before = state(model)
+    with pytest.raises(SelectionError, match=r"2, 4 do so already; .*restore\(\) its receipt"):
+        skipping(model, example)
+    assert_same(state(model), before)
+    second.restore()
+    with pytest.raises(
+        SelectionError, match=r"there is '4'. By an earlier zero_skip_\(\), 2 do so"
+    ):
+        skipping(model, example, where=ca.where.named("2"))
+    first.restore()
+    assert names(skipping(model, example)) == ["2", "4"]
+
+
+def test_a_restore_that_fails_half_way_leaves_it_skipping():
+    model, journal = mlp(), Journal()
+    before = state(model)
+    journal.on_undo(lambda: 1 / 0)
+    receipt = skipping(model)
+    now = state(model)
+    with pytest.raises(ZeroDivisionError):
+        Receipt([], journal).then(receipt).restore()
+    assert_same(state(model), now)
+    assert all(isinstance(model[i].forward, ZeroSkipForward) for i in (2, 4))
+    receipt.restore()
+    assert_same(state(model), before)
 
 
 def test_subclasses_with_a_forward_of_their_own_are_left_alone():

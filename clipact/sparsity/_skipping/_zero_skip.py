@@ -61,7 +61,7 @@ def zero_skip_(
         The receipt: the layers changed, none if dense is better for all; ``restore()`` brings back their forwards and layouts.
 
     Raises:
-        SelectionError: No layer is behind a sparsifier, or none can skip: the message says why.
+        SelectionError: No layer is behind a sparsifier, or none can skip, or all do already: the message says which.
         SurgeryError: The model is compiled, scripted or wrapped in DistributedDataParallel.
 
     Examples:
@@ -82,7 +82,12 @@ def zero_skip_(
     ]
     if not able:
         raise SelectionError(_nothing(model, reasons, ran=example is not None))
-    chosen = select(where, able, what=f"layers of {type(model).__name__} that can skip zeros")
+    try:
+        chosen = select(where, able, what=f"layers of {type(model).__name__} that can skip zeros")
+    except SelectionError as error:
+        if already := _skipping(model):
+            raise SelectionError(f"{error}. {_present(already)}") from None
+        raise
     worth = [
         site
         for site in chosen
@@ -116,8 +121,19 @@ def _layer(model: nn.Module, path: str) -> nn.Linear:
     return layer
 
 
+def _skipping(model: nn.Module) -> list[str]:
+    """The layers that skip zeros."""
+    return [
+        path or "the model"
+        for path, module in model.named_modules()
+        if isinstance(module.__dict__.get("forward"), ZeroSkipForward)
+    ]
+
+
 def _nothing(model: nn.Module, reasons: Mapping[str, str | None], *, ran: bool) -> str:
     name = type(model).__name__
+    if already := _skipping(model):
+        return f"{name} has no linear layer left that could skip zeros. {_present(already)}"
     if reasons:
         each = "; ".join(f"{path or 'the model'} cannot: {why}" for path, why in reasons.items())
         return f"no linear layer of {name} can skip zeros: {each}"
@@ -125,3 +141,7 @@ def _nothing(model: nn.Module, reasons: Mapping[str, str | None], *, ran: bool) 
         "" if ran else "; pass an example, which shows what feeds the layers outside nn.Sequential"
     )
     return f"{name} has no linear layer with a sparsifier before it{hint}"
+
+
+def _present(layers: list[str]) -> str:
+    return f"By an earlier zero_skip_(), {', '.join(layers)} do so already; to change that, restore() its receipt first"
