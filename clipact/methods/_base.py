@@ -11,7 +11,10 @@ from clipact.where import Where
 
 
 class Method(ABC):
-    """A way to protect a model, a small frozen dataclass that prints in a paper's table."""
+    """A way to protect a model, a small frozen dataclass that prints in a paper's table.
+
+    Settings are checked when it is made; one of another type than is declared is a ``TypeError``.
+    """
 
     @abstractmethod
     def apply(

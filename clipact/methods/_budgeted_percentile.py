@@ -9,7 +9,9 @@ from clipact.calibration import Batches, Granularity, SiteProfile
 from clipact.errors import ThresholdError
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds
+from clipact.methods._checked import check_fields
 from clipact.methods._search._accuracy import held_out
+from clipact.methods._search._apart import apart
 from clipact.methods._search._budget import check_budget, samples_to_lose
 from clipact.methods._search._installed import install_sites
 from clipact.methods._search._tails import tailed_sites
@@ -42,8 +44,8 @@ class BudgetedPercentile(Method):
 
     Raises:
         ThresholdError: A budget that is no share, or thresholds by neuron, of which profiles keep no percentiles.
-        CalibrationError: From ``protect``: no held-out data, data without labels, a budget smaller than one held-out
-            sample, or one that the maxima exceed already.
+        CalibrationError: From ``protect``: no held-out data, data that is all in ``train``, data without labels, a budget
+            smaller than one held-out sample, or one that the maxima exceed already.
 
     Note:
         Bisection takes for granted that tighter thresholds cost more accuracy. Where they do not, a still smaller percentile
@@ -52,12 +54,12 @@ class BudgetedPercentile(Method):
     Examples:
         >>> import torch, clipact as ca
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-        >>> images = torch.randn(200, 4)
+        >>> train, images = torch.randn(400, 4).chunk(2)
         >>> validate = [(images, model(images).argmax(1))]
         >>> method = BudgetedPercentile(budget=0.05)
-        >>> receipt = ca.protect(model, method, images, validate, progress=False)
-        >>> receipt.history[0]["percentile"], receipt.history[0]["drop"]
-        (100.0, 0.0)
+        >>> receipt = ca.protect(model, method, train, validate, progress=False)
+        >>> receipt.history[0]["percentile"], receipt.history[0]["accepted"]
+        (100.0, True)
     """
 
     budget: float = 0.005
@@ -68,6 +70,7 @@ class BudgetedPercentile(Method):
     guard_margin: float = 1.25
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_budget(self.budget)
         if Granularity(self.granularity) is Granularity.NEURON:
             raise ThresholdError(
@@ -90,7 +93,7 @@ class BudgetedPercentile(Method):
             return recipe(site, *extremes.of(profile))
 
         receipt, profile = install_sites(
-            model, train, scope, make, sketches=granularity, guard=guard
+            model, apart(train, accuracy), scope, make, sketches=granularity, guard=guard
         )
         try:
             sites = tailed_sites(receipt, profile, granularity)

@@ -8,6 +8,7 @@ from torch import nn
 from clipact.calibration import Batches, Granularity, SiteProfile
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds
+from clipact.methods._checked import check_fields
 from clipact.methods._search._installed import install_sites
 from clipact.nn import Mended
 from clipact.surgery import Receipt, Site
@@ -19,9 +20,10 @@ class ClipToMean(Method):
     """Replace what leaves its profiled range by the mean of the healthy activations; NaN too.
 
     A fault in a weight usually spoils one channel, at every place where its input is not 0. Falling to 0 takes that
-    channel's whole contribution away from the layer behind it; falling to the mean leaves the usual one. That is better
-    than :class:`ClipToZero` while few channels are faulty, and can be worse where most are. :class:`FaultTuned` finds out
-    which, site by site.
+    channel's whole contribution away from the layer behind it; falling to the mean leaves the usual one. Do not count on
+    a gain: in the tables of the guide's comparison (docs/guide/compare.md) convolutional networks do as well with
+    :class:`ClipToZero` of the same ranges and guard at low bit error rates, and better at the highest, where most channels
+    are faulty. :class:`FaultTuned` finds out which suits, site by site.
 
     Attributes:
         granularity: One range and mean a ``"layer"``, ``"channel"`` or ``"neuron"``: 2 numbers each, 3 where the activation
@@ -46,6 +48,7 @@ class ClipToMean(Method):
     guard_margin: float = 1.25
 
     def __post_init__(self) -> None:
+        check_fields(self)
         self._bounds()
         self._guard()
 

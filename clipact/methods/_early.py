@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 from clipact.errors import TrainingError
+from clipact.methods._checked import check_fields
 
 __all__ = ["Early"]
 
@@ -31,6 +32,7 @@ class Early:
     hopeless: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 <= self.settled < 1:
             raise TrainingError(
                 f"settled={self.settled} asked for; it is a share of the thresholds, 0.01 for one hundredth"

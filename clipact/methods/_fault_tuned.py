@@ -12,8 +12,10 @@ from clipact.errors import ThresholdError
 from clipact.faults import Biases, FixedPoint, Format, Target, Weights
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds
+from clipact.methods._checked import check_fields
 from clipact.methods._clip_to_mean import mended
 from clipact.methods._search._accuracy import Accuracy, check_samples, held_out
+from clipact.methods._search._apart import apart
 from clipact.methods._search._budget import check_budget, samples_to_lose
 from clipact.methods._search._climb import Climb
 from clipact.methods._search._installed import Installed, install_sites
@@ -62,11 +64,14 @@ class FaultTuned(Method):
         FaultError: Rates, trials or a seed that mean nothing; from ``protect``, a target or format that does not fit the
             model, or faults that do no harm.
         ThresholdError: A budget or a loss that is no share.
-        CalibrationError: From ``protect``: no held-out data, data without labels, or a budget smaller than one held-out
-            sample.
+        CalibrationError: From ``protect``: no held-out data, data that is all in ``train``, data without labels, or a budget
+            smaller than one held-out sample.
 
     Note:
         If the profiled extremes lose more than the budget on ``validate`` already, what they lose is the budget.
+
+        Draws are those of a :class:`clipact.faults.Campaign` of the same seed. Campaigns have seed 0 by default, this method
+        another, since thresholds tuned on the draws that they are judged by look better than they are.
     """
 
     budget: float = 0.005
@@ -83,6 +88,7 @@ class FaultTuned(Method):
     guard_margin: float = 1.25
 
     def __post_init__(self) -> None:
+        check_fields(self)
         self._plan((1.0,) if self.rates is None else self.rates)
         check_budget(self.budget)
         if not 0.0 < self.lost < 1.0:
@@ -103,7 +109,7 @@ class FaultTuned(Method):
         least = accuracy.correct() - samples_to_lose(self.budget, accuracy)
         installed = install_sites(
             model,
-            train,
+            apart(train, accuracy),
             scope,
             self._make,
             sketches=self._sketches,
@@ -175,7 +181,8 @@ class FaultTuned(Method):
         return mended(site, profile, Bounds(self.granularity, 100.0, 1.0))
 
     def _plan(self, rates: tuple[float, ...]) -> FaultPlan:
-        return FaultPlan(tuple(rates), self.trials, self.seed, self.target, self.format)
+        drawn = tuple(float(rate) for rate in rates)
+        return FaultPlan(drawn, int(self.trials), int(self.seed), self.target, self.format)
 
     def _guard(self) -> Bounds:
         return Bounds(Granularity.NEURON, 100.0, self.guard_margin)

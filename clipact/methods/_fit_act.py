@@ -10,6 +10,7 @@ from clipact._progress import Progress
 from clipact.calibration import Batches, Granularity
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds
+from clipact.methods._checked import check_fields
 from clipact.methods._slopes import AbsoluteSlope, Slope
 from clipact.methods._trained._data import read_sets
 from clipact.methods._trained._descending import Descending
@@ -76,6 +77,7 @@ class FitAct(Method):
     checkpoint: Path | str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         Granularity(self.granularity)
         self._objective()
         Bounds(Granularity.NEURON, 100.0, self.guard_margin)
@@ -95,7 +97,7 @@ class FitAct(Method):
                 session, self.slope, Progress("FitAct", self.descent.total, scope.progress)
             )
             file = CheckpointFile(self.checkpoint, identity | {"sites": sites_of(session.receipt)})
-            session.receipt.history = run(self._objective(), self.descent, self.seed, file)
+            session.receipt.history = run(self._objective(), self.descent, int(self.seed), file)
         return session.receipt
 
     def _objective(self) -> Objective:

@@ -9,9 +9,9 @@ from typing import Final, final
 from torch import nn
 
 from clipact.calibration import Batches, Granularity
-from clipact.errors import TrainingError
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds
+from clipact.methods._checked import check_fields
 from clipact.methods._early import Early
 from clipact.methods._estimate import Estimate
 from clipact.methods._slopes import AbsoluteSlope, Slope
@@ -22,6 +22,7 @@ from clipact.methods._trained._ledger import Ledger
 from clipact.methods._trained._rules import Rules
 from clipact.methods._trained._session import Session, training_session
 from clipact.methods._trained._stages import Stages
+from clipact.methods._trained._tolerance import check_tolerance, samples_allowed
 from clipact.surgery import ACTIVATIONS, Receipt
 from clipact.training import Descent, Objective
 from clipact.training._checkpoint import CheckpointFile
@@ -85,6 +86,10 @@ class ProAct(Method):
         augmentation is that of this one pass. Activations other than ReLU are zeroed outside their profiled range and
         not trained. See :class:`Early` for what is left out.
 
+        A decay acts in each step. With few of them (large batches, little data) the strongest decay costs next to nothing,
+        is kept at once, and leaves thresholds near the maxima: where every stage kept the first decay it tried and most of the
+        tolerance is left, a warning in the log says so.
+
     References:
         Mousavi et al., *ProAct: Progressive Training for Hybrid Clipped Activation Function to Enhance Resilience of
         DNNs*, arXiv 2406.06313.
@@ -107,13 +112,11 @@ class ProAct(Method):
     checkpoint: Path | str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         self._layout()
         for decay in self.decays:
             self.scalar.with_decay(decay)
-        if not 0 <= self.tolerance < 1:
-            raise TrainingError(
-                f"tolerance={self.tolerance} asked for; it is a share of the held-out images, and 0.015 is 1.5 points"
-            )
+        check_tolerance(self.tolerance)
 
     def apply(
         self, model: nn.Module, train: Batches, validate: Batches | None, scope: Scope
@@ -158,7 +161,8 @@ class ProAct(Method):
     def _stages(
         self, model: nn.Module, sets: Sets, scope: Scope
     ) -> Generator[tuple[Session, Stages]]:
-        allowed = self._allowed(sum(len(batch.labels) for batch in sets.validate))
+        samples = sum(len(batch.labels) for batch in sets.validate)
+        allowed = samples_allowed(self.tolerance, samples)
         said = None
         if self.objective.teacher:
             teacher = model if self.teacher is None else self.teacher
@@ -175,7 +179,7 @@ class ProAct(Method):
             self.objective,
             self.slope,
             self.early,
-            self.seed,
+            int(self.seed),
             self.cache,
         )
 
@@ -187,12 +191,3 @@ class ProAct(Method):
             self.slope,
             guard if self.output_guard else None,
         )
-
-    def _allowed(self, samples: int) -> int:
-        """How many more held-out samples may be classified wrongly."""
-        if 0 < self.tolerance < (1 - 1e-9) / samples:
-            raise TrainingError(
-                f"tolerance={self.tolerance:g} asked for, but one of the {samples} held-out images is {1 / samples:.3g} of them;"
-                f" ask for at least {1 / samples:.3g}, or hold {round(1 / self.tolerance)} images back"
-            )
-        return int(self.tolerance * samples + 1e-9)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from clipact.calibration import Batches, Granularity
 from clipact.methods._base import Method, Scope
 from clipact.methods._bounds import Bounds, install
+from clipact.methods._checked import check_fields
 from clipact.nn import RangeRestricted, SaturatedReLU
 from clipact.surgery import Receipt, Site
 
@@ -45,6 +46,7 @@ class Ranger(Method):
     channel_dim: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         self._bounds()
         Bounds(Granularity.NEURON, 100.0, self.guard_margin)
 

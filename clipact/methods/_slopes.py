@@ -8,6 +8,7 @@ from typing import final
 from torch import Tensor, nn
 
 from clipact.errors import ThresholdError
+from clipact.methods._checked import check_fields
 from clipact.nn import Activation, HyReLU, RelativeHyReLU
 
 __all__ = ["AbsoluteSlope", "RelativeSlope", "Slope"]
@@ -37,6 +38,7 @@ class AbsoluteSlope(Slope):
     slope: float = 20.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 < self.slope < float("inf"):
             raise ThresholdError(f"{self} asked for; a slope is positive and finite")
 
@@ -65,6 +67,7 @@ class RelativeSlope(Slope):
     end: float = 100.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 1 <= self.start <= self.end < float("inf"):
             raise ThresholdError(
                 f"{self} asked for; slopes are at least 1 and finite, and do not fall from start to end"

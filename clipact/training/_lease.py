@@ -62,7 +62,7 @@ class Lease:
         for handle in self._handles:
             handle.remove()
         for threshold in self._thawed:
-            threshold.requires_grad_(requires_grad=False)
+            threshold.requires_grad = False
             threshold.grad = None
         self._handles.clear()
         self._thawed.clear()

@@ -209,6 +209,5 @@ def test_logits_in_a_mapping_or_first_in_a_tuple(data):
 
 
 def test_a_number_of_samples_that_is_none():
-    for samples in (0, 1.5):
-        with pytest.raises(ThresholdError, match=f"samples={samples} asked for"):
-            ca.methods.FTClipAct(samples=samples)
+    with pytest.raises(ThresholdError, match="samples=0 asked for"):
+        ca.methods.FTClipAct(samples=0)

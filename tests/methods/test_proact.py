@@ -99,6 +99,29 @@ def test_an_accepted_stage_never_leaves_the_tolerance(task, proact, tolerance):
     assert accuracy(task.model, task.validate) == accepted[-1]["accuracy"] >= golden - tolerance
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"tolerance": 0.3, "decays": (0.4, 0.04)}, True),  # they lose nothing in so few steps
+        ({"tolerance": 0.3, "decays": (0.4,), "early": None}, True),
+        ({"tolerance": 0.0, "decays": (0.04,)}, False),  # there is nothing to use
+        ({"tolerance": 0.1}, False),  # decays that are too strong are refused
+    ],
+)
+def test_tolerance_left_with_the_strongest_decay_is_told(task, proact, caplog, changes, says):
+    receipt = protect(task, proact(**changes))
+    first = {row["stage"]: row["accepted"] for row in reversed(receipt.history)}
+    lost = max(receipt.history[-1]["drop"], 0.0)
+    assert says == (all(first.values()) and lost < changes["tolerance"] / 2)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    if not says:
+        assert told == []
+        return
+    assert len(told) == 1
+    assert "of the 30 held-out samples that the tolerance allows" in told[0]
+    assert "no stage had more than 20: give more (smaller batches, more epochs)" in told[0]
+
+
 def test_the_history_says_why(task, proact):
     receipt = protect(task, proact(tolerance=0.03))
     refused = [row for row in receipt.history if not row["accepted"]]

@@ -1,24 +1,18 @@
 """Accuracy of a classifier on held-out data that is read once."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor, nn
 
-from clipact.calibration import Batch, Batches, model_inputs, peek, run, to_device_of
+from clipact.calibration import Batch, Batches, peek, run, to_device_of
 from clipact.errors import CalibrationError, ThresholdError
+from clipact.methods._samples import sample_digests
+from clipact.methods._search._labelled import Labelled, first, split
 from clipact.surgery import evaluating
 
-_LABELS = ("labels", "label")
 _NO_CLASS = -1
-
-
-class Labelled(NamedTuple):
-    """Inputs of the model, and the class of each sample."""
-
-    inputs: Tensor | Mapping[str, Any]
-    labels: Tensor
 
 
 @final
@@ -34,11 +28,13 @@ class Accuracy:
 
     Attributes:
         samples: How many there are.
+        who: The method that asks.
     """
 
     def __init__(self, model: nn.Module, batches: Sequence[Labelled], who: str) -> None:
         self.samples = sum(batch.labels.shape[0] for batch in batches)
-        self._model, self._batches, self._who = model, batches, who
+        self.who = who
+        self._model, self._batches = model, batches
 
     def __call__(self) -> float:
         """Accuracy of the model as it is now, from 0 to 1."""
@@ -48,10 +44,18 @@ class Accuracy:
         """How many samples the model gets right as it is now."""
         with evaluating(self._model):
             right = [
-                (_top1(_logits(self._model, batch, self._who)) == batch.labels).sum()
+                (_top1(_logits(self._model, batch, self.who)) == batch.labels).sum()
                 for batch in self._batches
             ]
         return int(torch.stack(right).sum())
+
+    def digests(self) -> list[bytes]:
+        """One of the inputs of each sample."""
+        return [
+            digest
+            for inputs, labels in self._batches
+            for digest in sample_digests(inputs, len(labels))
+        ]
 
     def on_first(self, samples: int | None) -> "Accuracy":
         """The accuracy on the first so many samples; on all of them if there are fewer, or for None."""
@@ -60,9 +64,9 @@ class Accuracy:
         part: list[Labelled] = []
         for batch in self._batches:
             if samples > 0:
-                part.append(_first(batch, samples))
+                part.append(first(batch, samples))
                 samples -= part[-1].labels.shape[0]
-        return Accuracy(self._model, part, self._who)
+        return Accuracy(self._model, part, self.who)
 
 
 def check_samples(samples: int | None) -> None:
@@ -111,25 +115,8 @@ def held_out(model: nn.Module, train: Batches, batches: Batches | None, who: str
     return Accuracy(model, found, who)
 
 
-def _first(batch: Labelled, samples: int) -> Labelled:
-    """At most so many samples of a batch."""
-    size = batch.labels.shape[0]
-    if samples >= size:
-        return batch
-    inputs = batch.inputs
-    if isinstance(inputs, Tensor):
-        return Labelled(inputs[:samples], batch.labels[:samples])
-    cut = {
-        name: value[:samples]
-        if isinstance(value, Tensor) and value.dim() and value.shape[0] == size
-        else value
-        for name, value in inputs.items()
-    }
-    return Labelled(cut, batch.labels[:samples])
-
-
 def _labelled(model: nn.Module, batch: Batch, who: str) -> Labelled:
-    inputs, labels = _split(batch)
+    inputs, labels = split(batch)
     if labels is None:
         raise CalibrationError(
             f"{who} measures accuracy, but a batch of validate is a {type(batch).__name__} without labels of shape (N,);"
@@ -141,17 +128,6 @@ def _labelled(model: nn.Module, batch: Batch, who: str) -> Labelled:
         )
     placed = cast("Mapping[str, Any]", to_device_of(model, {"labels": labels}))
     return Labelled(to_device_of(model, inputs), placed["labels"])
-
-
-def _split(batch: Batch) -> tuple[Tensor | Mapping[str, Any], Tensor | None]:
-    labels: Any = None
-    inputs = model_inputs(batch)
-    if isinstance(batch, Mapping):
-        labels = next((batch[name] for name in _LABELS if name in batch), None)
-        inputs = {name: value for name, value in batch.items() if name not in _LABELS}
-    elif not isinstance(batch, Tensor) and len(batch) > 1:
-        labels = batch[1]
-    return inputs, labels if isinstance(labels, Tensor) and labels.dim() == 1 else None
 
 
 def _logits(model: nn.Module, batch: Labelled, who: str) -> Tensor:

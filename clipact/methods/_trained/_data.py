@@ -1,14 +1,13 @@
 """The data that thresholds are trained on, and the held-out data that they are judged on."""
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from clipact.calibration import Batches
 from clipact.errors import TrainingError
+from clipact.methods._samples import sample_digests
 from clipact.training._labelled import Labelled, labelled
 
 __all__ = ["Sets", "read_sets"]
@@ -45,7 +44,7 @@ def read_sets(method: str, train: Batches, validate: Batches | None) -> Sets:
     sets = Sets(labelled(train, "training"), labelled(validate, "validation"))
     seen = set(_samples(sets.train))
     held_out = list(_samples(sets.validate))
-    if all(sample in seen for sample in held_out):
+    if held_out and all(sample in seen for sample in held_out):
         raise TrainingError(
             f"all {len(held_out)} samples that {method} was given to validate with are among its training data; hold some data"
             " back, since accuracy on the data that thresholds were trained on says little"
@@ -55,23 +54,6 @@ def read_sets(method: str, train: Batches, validate: Batches | None) -> Sets:
 
 def _samples(batches: Sequence[Labelled]) -> list[bytes]:
     """A digest of the inputs of each sample."""
-    return [digest for batch in batches for digest in _digests(batch)]
-
-
-def _digests(batch: Labelled) -> list[bytes]:
-    inputs = batch.inputs
-    tensors = [inputs] if isinstance(inputs, Tensor) else [*inputs.values()]
-    size = len(batch.labels)
-    whole = [tensor.detach().cpu() for tensor in tensors if isinstance(tensor, Tensor)]
-    rows = [tensor for tensor in whole if tensor.dim() and len(tensor) == size]
-    if not rows:  # the samples are counted by another axis
-        return [_digest(whole) + bytes([sample % 256]) for sample in range(size)]
-    return [_digest([row[sample] for row in rows]) for sample in range(size)]
-
-
-def _digest(tensors: Sequence[Tensor]) -> bytes:
-    digest = blake2b(digest_size=16)
-    for tensor in tensors:
-        plain = tensor.contiguous().reshape(-1)
-        digest.update(plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b"")
-    return digest.digest()
+    return [
+        digest for batch in batches for digest in sample_digests(batch.inputs, len(batch.labels))
+    ]

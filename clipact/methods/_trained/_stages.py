@@ -17,6 +17,7 @@ from clipact.methods._trained._ledger import Ledger
 from clipact.methods._trained._rules import Rules
 from clipact.methods._trained._session import Session
 from clipact.methods._trained._share import Share
+from clipact.methods._trained._tolerance import unused
 from clipact.training import Stage, progressive
 from clipact.training._fit import Lesson
 from clipact.training._forwards import Forwards
@@ -69,6 +70,8 @@ class Stages:
                 share = Share(progress, shares[stage.index], self._rules.descent(stage).total)
                 self._stage(stage, ledger, share)
                 share.finish()
+        if hint := unused(ledger.history, self._bar, len(self._session.sets.train)):
+            _LOGGER.warning("ProAct: %s", hint)
         return ledger.history
 
     def costs(self) -> list[Cost]:
