@@ -142,12 +142,13 @@ def test_only_activations_leave_the_rest_of_a_transformer_open():
 
 @pytest.mark.parametrize("name", ["torchvision", "sdpa"])
 def test_methods_that_search_take_transformers(name):
-    make, batch = MODELS[name]
+    make, train = MODELS[name]
     model = make()
+    batch = 0.9 * train if name == "torchvision" else {"pixel_values": 0.9 * IMAGES}
     labels = output(model, batch).argmax(1)
     held_out = [(batch, labels) if isinstance(batch, torch.Tensor) else {**batch, "labels": labels}]
     method = ca.methods.FaultTuned(budget=0.2, rates=(3e-5,), trials=3)
-    receipt = ca.protect(model, method, batch, held_out, kinds=ca.LAYERS, progress=False)
+    receipt = ca.protect(model, method, train, held_out, kinds=ca.LAYERS, progress=False)
     accepted = [row["under_faults"] for row in receipt.history if row["accepted"]]
     assert accepted == sorted(set(accepted))
     assert (output(model, batch).argmax(1) == labels).float().mean() >= 0.8
