@@ -3,11 +3,12 @@
 from clipact.sparsity._budget import Budget
 from clipact.sparsity._calibrate_tau import calibrate_tau
 from clipact.sparsity._check import check_
-from clipact.sparsity._controller import SparsityController, hold_sparsity
+from clipact.sparsity._controller import SparsityController
 from clipact.sparsity._depth_check import CheckedSite, DepthCheck
 from clipact.sparsity._edge_of_chaos import edge_of_chaos, edge_of_chaos_of
 from clipact.sparsity._flops import flops
 from clipact.sparsity._flops_table import Flops, LayerFlops
+from clipact.sparsity._hold_sparsity import hold_sparsity
 from clipact.sparsity._init import init_
 from clipact.sparsity._initialisation import Initialisation, InitialisedLayer, Scale
 from clipact.sparsity._maps import correlation_map, variance_map

@@ -1,4 +1,4 @@
-"""Hold a wanted sparsity while a model trains."""
+"""What holds the sparsity of a model while it trains."""
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -12,71 +12,15 @@ from clipact.sparsity._budget import Budget
 from clipact.sparsity._granules import thresholded
 from clipact.sparsity._held import Held
 from clipact.sparsity._totals import share_of, totals
+from clipact.sparsity._watch import Watch, refuse_trained, refuse_unholdable
 from clipact.where import Where
 
-__all__ = ["SparsityController", "hold_sparsity"]
-
-
-def hold_sparsity(
-    model: nn.Module,
-    sparsity: float | Callable[[int], float],
-    *,
-    budget: Budget | str = Budget.LAYER,
-    where: Where | None = None,
-    rate: float = 0.5,
-) -> "SparsityController":
-    r"""Move the thresholds ``tau`` of a model while it trains, so that its activations keep a wanted sparsity.
-
-    Without it, the sparsity that an initialisation gave drifts away in training. After every training step, each
-    ``tau`` moves by
-
-    .. math:: \Delta\tau = \text{rate} \cdot \frac{r}{K g(z)} (s - \hat s), \qquad z = \Phi^{-1}(s)
-
-    where :math:`\hat s` is the share of exact zeros in the step's batch and :math:`r` a running standard deviation of the
-    input: the distance that brings a share ``rate`` of the missing sparsity if the input is normal (:math:`g` is its
-    density; :math:`K = 1`; for CST and SoftThreshold :math:`K = 2` and :math:`z = \Phi^{-1}((1 + s)/2)`). If it is not
-    normal the pace differs, not the sparsity that is reached. The sum of past errors, times ``rate``²/16, is added as a
-    speed, so that a steady drift leaves no error. A ``tau`` by channel holds the sparsity of each channel. Only batches in
-    training mode count.
-
-    Args:
-        model: With activations CReLU, CST, ShiftedReLU or SoftThreshold.
-        sparsity: Between 0 and 1; or a function of the number of steps so far, such as
-            ``ca.schedules.linear(0.5, 0.85, steps=2000)`` for progressive sparsity, which costs far less accuracy.
-        budget: ``"layer"`` for this sparsity everywhere; ``"global"`` for all values together: every ``tau`` then moves by the
-            overall error, and training decides where the zeros are.
-        where: Which activations; all by default.
-        rate: Share of the error that a step takes back, above 0 and at most 1.
-
-    Returns:
-        A controller, at work from now on: call its ``step()`` after each step of the optimizer (or ``attach()`` it), and
-        ``close()`` it in the end, or use it in a ``with`` statement.
-
-    Raises:
-        SparsityError: ``sparsity`` or ``rate`` is out of range.
-        SelectionError: The model has no such activation, or ``where`` picks none.
-        ScheduleError: A ``tau`` is itself trained.
-
-    Examples:
-        >>> import torch, clipact as ca
-        >>> _ = torch.manual_seed(0)
-        >>> model = nn.Sequential(nn.Linear(8, 64), ca.nn.ShiftedReLU(0.0), nn.Linear(64, 1))
-        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-        >>> with hold_sparsity(model, 0.9) as controller:
-        ...     for _ in range(200):
-        ...         optimizer.zero_grad()
-        ...         model(torch.randn(128, 8)).square().mean().backward()
-        ...         optimizer.step()
-        ...         controller.step()
-        >>> round(controller.sparsity["1"], 2)
-        0.9
-    """
-    return SparsityController(model, sparsity, budget=budget, where=where, rate=rate)
+__all__ = ["SparsityController"]
 
 
 @final
 class SparsityController:
-    """What :func:`hold_sparsity` returns.
+    """What :func:`hold_sparsity` returns; make it by that.
 
     In a distributed training, all processes must call :meth:`step`, which adds up what they saw, so that their
     thresholds stay the same. Nothing waits for the device.
@@ -84,7 +28,7 @@ class SparsityController:
     Args:
         model: As for :func:`hold_sparsity`, and so the others.
         sparsity: What to hold.
-        budget: Where.
+        budget: What is to have it: every activation, or all together.
         where: Which activations.
         rate: Share of the error that a step takes back.
 
@@ -104,16 +48,12 @@ class SparsityController:
         if not 0.0 < rate <= 1.0:
             raise SparsityError(f"rate={rate} asked for; it must be above 0 and at most 1")
         modules = thresholded(model, where)
-        trained = [name for name, module in modules.items() if module.tau.requires_grad]
-        if trained:
-            raise ScheduleError(
-                f"tau of {', '.join(trained)} is trained itself (requires_grad=True), and cannot be held as well; turn that off"
-            )
         self._sparsity, self._rate, self.steps = sparsity, rate, 0
         self._budget = Budget(budget)
         _ = self.target
+        refuse_unholdable(model, modules)
         self._held = [Held.of(name, module) for name, module in modules.items()]
-        self._handles = [held.module.register_forward_hook(held.see) for held in self._held]
+        self._handles = [held.module.register_forward_hook(Watch(held)) for held in self._held]
 
     @property
     def target(self) -> float:
@@ -139,7 +79,10 @@ class SparsityController:
 
         Raises:
             SparsityError: The schedule gives a sparsity that is not between 0 and 1.
+            ScheduleError: A ``tau`` is meanwhile trained itself, or the controller is closed.
         """
+        self._refuse_closed()
+        refuse_trained((held.name, held.module) for held in self._held)
         target = self.target
         self.steps += 1
         counts = totals(self._held)
@@ -152,7 +95,15 @@ class SparsityController:
 
         Returns:
             The controller itself.
+
+        Raises:
+            ScheduleError: It is attached already, or closed.
         """
+        self._refuse_closed()
+        if len(self._handles) > len(self._held):
+            raise ScheduleError(
+                "this controller makes its steps with an optimizer already; one is enough"
+            )
 
         def hook(*_: Any) -> None:
             self.step()
@@ -161,7 +112,7 @@ class SparsityController:
         return self
 
     def close(self) -> None:
-        """Watch the model no longer; the thresholds stay where they are."""
+        """Watch the model no longer, for good; the thresholds stay where they are, and others may hold them."""
         while self._handles:
             self._handles.pop().remove()
 
@@ -186,7 +137,14 @@ class SparsityController:
         for held in self._held:
             held.load(sites[held.name])
 
+    def _refuse_closed(self) -> None:
+        if not self._handles:
+            raise ScheduleError(
+                "this controller is closed; make another with hold_sparsity(), which load_state_dict() has go on"
+            )
+
     def __enter__(self) -> Self:
+        self._refuse_closed()
         return self
 
     def __exit__(

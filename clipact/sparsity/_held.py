@@ -50,8 +50,8 @@ class Held:
         none = torch.zeros_like(unknown, dtype=torch.int64)
         return cls(name, module, none, 0, unknown, unknown.clone(), torch.zeros_like(unknown))
 
-    def see(self, _module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Forward hook: count, in training mode."""
+    def see(self, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Count, in training mode."""
         if not self.module.training or output.numel() == 0:
             return
         tau, shape = self.module.tau, self.module.tau.shape
@@ -69,7 +69,10 @@ class Held:
     def move(
         self, target: float, rate: float, counts: tuple[Tensor, Tensor], overall: Tensor | None
     ) -> None:
-        """Move ``tau`` towards the target, by the zeros and values of all processes; or by an overall share of zeros."""
+        """Move ``tau`` towards the target, by the zeros and values of all processes; or by an overall share of zeros.
+
+        What has given nothing since the last step stays.
+        """
         zeros, values = counts
         share = zeros / values
         self.share = _towards(self.share, share)
@@ -82,7 +85,7 @@ class Held:
         dead = (share >= 1.0) & (values * (1.0 - target) >= _MANY)
         change = torch.where(dead, torch.minimum(change, -rate * tau), change)
         speed = self.speed + rate * rate / 16.0 * unit * error.clamp(-_SMALL, _SMALL)
-        known = change.isfinite() & speed.isfinite()
+        known = change.isfinite() & speed.isfinite() & (values > 0)
         self.speed = torch.where(known, speed, self.speed)
         moved = torch.where(known, tau + change + self.speed, tau)
         self.speed = torch.where(moved < 0.0, self.speed.clamp_min(0.0), self.speed)

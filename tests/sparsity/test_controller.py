@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 import socket
 
 import pytest
@@ -98,6 +99,54 @@ def test_a_global_budget_is_of_all_values_together():
     assert abs(shares["1"] - shares["3"]) > 0.02
 
 
+def held_globally(model, x, target=0.85, steps=200):
+    with sparsity.hold_sparsity(model, target, budget="global") as controller:
+        for _ in range(steps):
+            model(x)
+            controller.step()
+    return controller
+
+
+def test_a_global_budget_weighs_layers_by_their_values():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(16, 512), ca.nn.ShiftedReLU(0.0), nn.Linear(512, 32), ca.nn.ShiftedReLU(0.0)
+    )
+    with torch.no_grad():
+        model[2].bias.fill_(1.0)  # the small layer gives few zeros at first
+    x = torch.randn(512, 16)
+    held_globally(model, x)
+    shares = measured(model, x)
+    assert (512 * shares["1"] + 32 * shares["3"]) / 544 == pytest.approx(0.85, abs=0.002)
+    assert shares["1"] - shares["3"] > 0.1
+
+
+def test_a_global_budget_leaves_channels_their_own():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 8, 3), ca.nn.ShiftedReLU(torch.zeros(8, 1, 1)))
+    model[0].bias.data = torch.linspace(-1, 1, 8)
+    x = torch.randn(32, 2, 12, 12)
+    held_globally(model, x, 0.7)
+    shares = (model(x) == 0).float().mean((0, 2, 3))
+    assert shares.mean().item() == pytest.approx(0.7, abs=0.005)
+    assert (shares.max() - shares.min()).item() > 0.2
+    assert model[1].tau.unique().numel() == 8
+
+
+def test_a_global_budget_does_not_move_what_has_not_run():
+    model = net(lambda: ca.nn.ShiftedReLU(0.0))
+    x = torch.randn(512, 16)
+    with sparsity.hold_sparsity(model, 0.85, budget="global") as controller:
+        model(x)
+        controller.step()
+        model[3].eval()
+        taus = [model[1].tau.item(), model[3].tau.item()]
+        model(x)
+        controller.step()
+    assert model[1].tau.item() > taus[0]
+    assert model[3].tau.item() == taus[1]
+
+
 def test_a_schedule_raises_it_step_by_step():
     model = net(lambda: ca.nn.ShiftedReLU(0.0))
     schedule = ca.schedules.linear(0.5, 0.9, steps=100)
@@ -123,17 +172,18 @@ def test_a_dead_layer_comes_back():
     assert measured(model, x)["1"] == pytest.approx(0.9, abs=0.01)
 
 
-def test_a_resumed_training_has_the_same_bits():
+@pytest.mark.parametrize("budget", ["layer", "global"])
+def test_a_resumed_training_has_the_same_bits(budget):
     whole, halves = net(), net()
-    with sparsity.hold_sparsity(whole, 0.85) as controller:
+    with sparsity.hold_sparsity(whole, 0.85, budget=budget) as controller:
         drifting(whole, controller, 20)
         drifting(whole, controller, 20, start=20)
-    with sparsity.hold_sparsity(halves, 0.85) as controller:
+    with sparsity.hold_sparsity(halves, 0.85, budget=budget) as controller:
         drifting(halves, controller, 20)
         state = copy.deepcopy((halves.state_dict(), controller.state_dict()))
     other = net()
     other.load_state_dict(state[0])
-    with sparsity.hold_sparsity(other, 0.85) as controller:
+    with sparsity.hold_sparsity(other, 0.85, budget=budget) as controller:
         controller.load_state_dict(state[1])
         drifting(other, controller, 20, start=20)
     assert all(
@@ -224,6 +274,105 @@ def test_closing_takes_the_hooks_off():
     assert not any(module._forward_hooks for module in model.modules())
 
 
+def test_copies_are_not_held_and_the_original_still_is():
+    model, x = net(), torch.randn(64, 16)
+    with sparsity.hold_sparsity(model, 0.85) as controller:
+        model(x)
+        for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            copied(x)
+            with sparsity.hold_sparsity(copied, 0.5) as other:
+                copied(x)
+                other.step()
+            assert copied[1].tau.item() < 1.0
+        before = controller.state_dict()["sites"]["1"]["values"]
+        assert before == 64 * 256
+        controller.step()
+    assert model[1].tau.item() != 1.0
+
+
+def test_a_model_copied_with_its_controller_is_held_by_the_copy():
+    model, x = net(), torch.randn(64, 16)
+    with sparsity.hold_sparsity(model, 0.85) as controller:
+        pair = (model, controller)
+        for copied, other in (copy.deepcopy(pair), pickle.loads(pickle.dumps(pair))):
+            copied(x)
+            other.step()
+            assert copied[1].tau.item() != 1.0
+            other.close()
+            assert not copied[1]._forward_hooks
+        assert model[1].tau.item() == 1.0
+        assert controller.state_dict()["sites"]["1"]["values"] == 0
+
+
+class TestOneController:
+    def test_a_second_one_is_refused_until_the_first_is_closed(self):
+        model = net()
+        first = sparsity.hold_sparsity(model, 0.85)
+        hooks = [dict(module._forward_hooks) for module in model.modules()]
+        for budget in ("layer", "global"):
+            with pytest.raises(ScheduleError, match=r"tau of 1, 3 is held already.*close\(\)"):
+                sparsity.hold_sparsity(model, 0.5, budget=budget)
+        assert [dict(module._forward_hooks) for module in model.modules()] == hooks
+        first.close()
+        with sparsity.hold_sparsity(model, 0.5) as second:
+            assert list(second.sparsity) == ["1", "3"]
+
+    def test_other_activations_are_free(self):
+        model = net()
+        with (
+            sparsity.hold_sparsity(model, 0.85, where=ca.where.named("1")),
+            sparsity.hold_sparsity(model, 0.5, where=ca.where.named("3")),
+            pytest.raises(ScheduleError, match="tau of 1, 3 is held"),
+        ):
+            sparsity.hold_sparsity(model, 0.7)
+
+    def test_an_exception_frees_it(self):
+        model = net()
+        with pytest.raises(KeyboardInterrupt), sparsity.hold_sparsity(model, 0.85):
+            raise KeyboardInterrupt
+        sparsity.hold_sparsity(model, 0.85).close()
+
+    def test_one_that_nobody_has_any_more_is_in_nobodys_way(self):
+        model = net()
+        sparsity.hold_sparsity(model, 0.85)
+        with sparsity.hold_sparsity(model, 0.5) as controller:
+            model(torch.randn(64, 16))
+            controller.step()
+        assert model[1].tau.item() < 1.0
+
+    def test_the_same_tau_in_another_module(self):
+        model = net()
+        model[3].tau = model[1].tau
+        with pytest.raises(ScheduleError, match="1 and 3 have one and the same tau"):
+            sparsity.hold_sparsity(model, 0.5)
+        with (
+            sparsity.hold_sparsity(model, 0.5, where=ca.where.named("1")),
+            pytest.raises(ScheduleError, match="tau of 3 is held already"),
+        ):
+            sparsity.hold_sparsity(model, 0.5, where=ca.where.named("3"))
+
+    def test_a_closed_one_holds_nothing_more(self):
+        model = net()
+        controller = sparsity.hold_sparsity(model, 0.85)
+        with controller:
+            model(torch.randn(8, 16))
+        controller.close()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        for use in (controller.__enter__, controller.step, lambda: controller.attach(optimizer)):
+            with pytest.raises(ScheduleError, match="controller is closed; make another"):
+                use()
+        assert controller.steps == 0
+
+    def test_one_optimizer_makes_its_steps(self):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        with sparsity.hold_sparsity(model, 0.85).attach(optimizer) as controller:
+            with pytest.raises(ScheduleError, match="with an optimizer already"):
+                controller.attach(optimizer)
+            optimizer.step()
+        assert controller.steps == 1
+
+
 class TestRequests:
     @pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1.5, float("nan")])
     def test_sparsities_out_of_range(self, value):
@@ -241,6 +390,19 @@ class TestRequests:
         model[1].tau.requires_grad_()
         with pytest.raises(ScheduleError, match="tau of 1 is trained"):
             sparsity.hold_sparsity(model, 0.5)
+
+    def test_a_tau_that_is_trained_later(self):
+        model = net()
+        with sparsity.hold_sparsity(model, 0.5) as controller:
+            model[3].tau.requires_grad_()
+            with pytest.raises(ScheduleError, match="tau of 3 is trained"):
+                controller.step()
+            assert controller.steps == 0
+
+    def test_budgets_that_are_none(self):
+        with pytest.raises(SparsityError, match="budget 'channel' asked for; there is 'layer'"):
+            sparsity.hold_sparsity(model := net(), 0.5, budget="channel")
+        assert not model[1]._forward_hooks
 
     def test_nothing_to_hold(self):
         with pytest.raises(SelectionError, match="no activation with a tau"):
@@ -271,7 +433,14 @@ def _hold_in_one_of_two(rank, port, results):
             model[0](torch.randn(64, 4, generator=generator) + rank)
             model[1](torch.randn(64, 4, generator=generator) + rank)
             controller.step()
-    torch.save([model[0].tau, model[1].tau], f"{results}/{rank}.pt")
+    taus = [model[0].tau, model[1].tau]
+    model = nn.Sequential(ca.nn.ShiftedReLU(0.0), ca.nn.ShiftedReLU(0.0))
+    with sparsity.hold_sparsity(model, 0.8, budget="global") as controller:
+        for _ in range(100):
+            model[0](torch.randn(64, 4, generator=generator) + rank)
+            model[1](torch.randn(64, 12, generator=generator) + rank)
+            controller.step()
+    torch.save([*taus, model[0].tau, model[1].tau], f"{results}/{rank}.pt")
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
@@ -286,3 +455,5 @@ def test_two_processes_hold_one_sparsity_with_one_threshold(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     x = torch.cat([torch.randn(20_000) + shift for shift in (0.0, 1.0)])
     assert (x <= first[0].item()).float().mean().item() == pytest.approx(0.8, abs=0.02)
+    wide, narrow = ((x <= tau.item()).float().mean().item() for tau in (first[3], first[2]))
+    assert (3 * wide + narrow) / 4 == pytest.approx(0.8, abs=0.02)
