@@ -142,9 +142,9 @@ def test_only_activations_leave_the_rest_of_a_transformer_open():
 
 @pytest.mark.parametrize("name", ["torchvision", "sdpa"])
 def test_methods_that_search_take_transformers(name):
-    make, train = MODELS[name]
+    make, batch = MODELS[name]
     model = make()
-    batch = 0.9 * train if name == "torchvision" else {"pixel_values": 0.9 * IMAGES}
+    train = IMAGES[1:] if isinstance(batch, torch.Tensor) else {"pixel_values": IMAGES[1:]}
     labels = output(model, batch).argmax(1)
     held_out = [(batch, labels) if isinstance(batch, torch.Tensor) else {**batch, "labels": labels}]
     method = ca.methods.FaultTuned(budget=0.2, rates=(3e-5,), trials=3)
