@@ -8,11 +8,12 @@ from torch import Tensor
 
 from clipact.functional._hoyer_spike import check_surrogate
 from clipact.functional._hoyer_sums import Clip, magnitude
+from clipact.functional._run import transforming
 from clipact.nn._base import as_threshold
+from clipact.nn._hoyer_checks import check_firing, check_positive
 from clipact.nn._hoyer_leaky_fire import HoyerFiring
 from clipact.nn._hoyer_leaky_listed import enlist
-from clipact.nn._hoyer_spike import check_positive
-from clipact.nn._hoyer_statistics import Statistic, check_scale
+from clipact.nn._hoyer_statistics import Statistic
 from clipact.nn._hoyer_steps import StepExtrema
 
 
@@ -25,7 +26,8 @@ class HoyerLeaky(HoyerFiring):
     followed as :class:`HoyerSpike` does, and what was followed in evaluation.
 
     The conventions are those of snntorch: it returns ``(spk, mem)``, or ``spk`` with ``init_hidden``; ``reset_mem()``
-    before a sequence, or ``snntorch.utils.reset`` for all neurons of all networks; losses of ``snntorch.functional``.
+    before a sequence, or ``snntorch.utils.reset(net)``, which resets the neurons of all networks if one is a direct child
+    of ``net``, and else none; losses of ``snntorch.functional``.
     A sequence also starts where the shape of the input changes, and where a ``mem`` is passed that does not share its
     memory with the one returned last. Steps past ``num_steps`` share the statistic of the last.
 
@@ -110,9 +112,9 @@ class HoyerLeaky(HoyerFiring):
         reset_delay: bool = True,
     ) -> None:
         check_surrogate(1, window, grad_scale)
-        check_scale("HoyerLeaky", threshold_scale)
+        check_firing("HoyerLeaky", spike_grad, threshold_scale)
         value = as_threshold(threshold, "threshold")
-        check_positive("HoyerLeaky", value)
+        check_positive("HoyerLeaky", "threshold", value)
         clip = Clip(1, exclude_saturated)
         statistic = Statistic(
             "HoyerLeaky", num_features, channel_dim, momentum, clip, sync_statistics
@@ -137,6 +139,7 @@ class HoyerLeaky(HoyerFiring):
             )
         finally:
             enlist(self)
+        vars(self).pop("state_function", None)  # bound to this neuron, also in a replica of it
         if spike_grad is None and not surrogate_disable:
             self.spike_grad = None
         self.extrema = extrema
@@ -185,9 +188,13 @@ class HoyerLeaky(HoyerFiring):
         if mem is not None:
             if self.init_hidden:
                 raise TypeError("HoyerLeaky with init_hidden=True keeps its own `mem`; pass none")
-            if torch.compiler.is_compiling() or mem.data_ptr() == self.mem.data_ptr():
+            if torch.compiler.is_compiling() or self._is_last(mem):
                 self.mem = mem
             else:
                 self.begin(mem)
         if self.mem.shape != input_.shape:
             self.begin(torch.zeros_like(input_))
+
+    def _is_last(self, mem: Tensor) -> bool:
+        """Whether this is the potential returned last, detached perhaps."""
+        return mem is self.mem or (not transforming() and mem.data_ptr() == self.mem.data_ptr())

@@ -28,6 +28,12 @@ class HoyerFiring(snntorch.Leaky):
     window: tuple[float, float]
     grad_scale: float
 
+    def state_function(self, input_: Tensor) -> Tensor:
+        """The potential after this input, and after what the last spikes took from it."""
+        if self.reset_mechanism == "subtract":
+            return self._base_sub(input_)
+        return self._base_zero(input_) if self.reset_mechanism == "zero" else self._base_int(input_)
+
     def fire(self, mem: Tensor) -> Tensor:
         """Spikes of this potential."""
         return self._spikes(mem) * self.graded_spikes_factor

@@ -6,14 +6,14 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from clipact.errors import ThresholdError
 from clipact.functional import hoyer_spike
 from clipact.functional._hoyer import along
 from clipact.functional._hoyer_spike import check_surrogate
 from clipact.functional._hoyer_sums import Clip, magnitude
 from clipact.functional._run import transforming
 from clipact.nn._base import Activation
-from clipact.nn._hoyer_statistics import Statistic, check_scale, new_running
+from clipact.nn._hoyer_checks import check_firing, check_positive
+from clipact.nn._hoyer_statistics import Statistic, new_running
 from clipact.nn._last_input import LastInput
 
 
@@ -92,9 +92,9 @@ class HoyerSpike(Activation):
     ) -> None:
         super().__init__()
         check_surrogate(levels, window, grad_scale)
-        check_scale("HoyerSpike", threshold_scale)
+        check_firing("HoyerSpike", spike_grad, threshold_scale)
         self._register_threshold("v_threshold", v_threshold)
-        check_positive("HoyerSpike", self.v_threshold)
+        check_positive("HoyerSpike", "v_threshold", self.v_threshold)
         self.v_threshold.requires_grad_(learn_threshold)
         self.num_features = num_features
         self.levels = levels
@@ -173,18 +173,3 @@ class HoyerSpike(Activation):
             Clip(self.levels, self.exclude_saturated),
             self.sync_statistics,
         )
-
-
-def check_positive(owner: str, v_threshold: Tensor) -> None:
-    """Refuse a clip value of 0, at which everything would spike, and of infinity, at which nothing would.
-
-    Raises:
-        ThresholdError: It is.
-    """
-    if v_threshold.device.type == "meta":
-        return
-    for value, what in ((0.0, "everything"), (float("inf"), "nothing")):
-        if bool((v_threshold == value).any()):
-            raise ThresholdError(
-                f"{owner} got a v_threshold of {value:g}, at which {what} spikes; give a positive clip value, for example 1.0"
-            )

@@ -103,15 +103,3 @@ def _is_whole(value: object) -> bool:
 def new_running(features: int | None) -> Tensor:
     """A running extremum before the first batch: the threshold is the clip value."""
     return torch.ones(features or 1)
-
-
-def check_scale(owner: str, threshold_scale: float) -> None:
-    """Refuse a factor on the threshold that has no meaning.
-
-    Raises:
-        SpikingError: It is not positive and finite.
-    """
-    if not 0 < threshold_scale < float("inf"):
-        raise SpikingError(
-            f"{owner} got threshold_scale={threshold_scale}; it must be positive and finite, above 1 for fewer spikes"
-        )

@@ -1,5 +1,6 @@
 import copy
 import gc
+import pickle
 import weakref
 
 import pytest
@@ -280,7 +281,7 @@ def test_other_precisions(dtype):
         assert spk.dtype is mem.dtype is dtype
 
 
-@pytest.mark.parametrize(("settings", "error"), [({"num_steps": 0}, SpikingError), ({"num_steps": 1.5}, SpikingError), ({"threshold": float("inf")}, ThresholdError), ({"num_features": 0}, SpikingError), ({"momentum": 0.0}, SpikingError), ({"threshold_scale": -1.0}, SpikingError), ({"threshold": 0.0}, ThresholdError), ({"reset_mechanism": "halve"}, ValueError)])  # fmt: skip
+@pytest.mark.parametrize(("settings", "error"), [({"num_steps": 0}, SpikingError), ({"num_steps": 1.5}, SpikingError), ({"threshold": float("inf")}, ThresholdError), ({"num_features": 0}, SpikingError), ({"momentum": 0.0}, SpikingError), ({"threshold_scale": -1.0}, SpikingError), ({"threshold": 0.0}, ThresholdError), ({"reset_mechanism": "halve"}, ValueError), ({"spike_grad": "atan"}, SpikingError)])  # fmt: skip
 def test_settings_without_meaning(settings, error):
     gc.collect()
     before = len(listed())
@@ -293,3 +294,49 @@ def test_settings_without_meaning(settings, error):
 def test_another_number_of_channels():
     with pytest.raises(SpikingError, match="HoyerLeaky with num_features=5"):
         HoyerLeaky(0.5, 5, num_steps=1)(inputs(1)[0])
+
+
+@pytest.mark.parametrize("reset", ["zero", "none"])
+def test_how_it_is_reset_can_be_changed(reset):
+    changed = HoyerLeaky(0.8, num_steps=3)
+    changed.reset_mechanism = reset
+    made = HoyerLeaky(0.8, num_steps=3, reset_mechanism=reset)
+    for x in inputs(3):
+        for ours, theirs in zip(changed(x), made(x), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), torch.nn.Module._replicate_for_data_parallel])  # fmt: skip
+def test_a_copy_works_on_its_own_potential(duplicate):
+    layer = HoyerLeaky(0.8, num_steps=3, init_hidden=True)
+    twin = duplicate(layer)
+    twin._buffers = dict(twin._buffers)  # a shallow copy shares the dictionary
+    first, second = inputs(2)
+    layer(first)
+    assert torch.equal(twin(second), HoyerLeaky(0.8, num_steps=3, init_hidden=True)(second))
+    assert torch.equal(layer.mem, first)
+
+
+class TwoSteps(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = HoyerLeaky(0.8, num_steps=2, learn_threshold=True)
+
+    def forward(self, first, second):
+        self.layer.begin(torch.zeros_like(first))
+        _, mem = self.layer(first, self.layer.mem)
+        return self.layer(second, mem)[1].sum()
+
+
+def test_functions_of_its_threshold_can_be_differentiated():
+    model, xs = TwoSteps(), tuple(inputs(2))
+    state = dict(model.named_buffers())
+
+    def potential(threshold):
+        return torch.func.functional_call(model, {**state, "layer.threshold": threshold}, xs)
+
+    found = torch.func.grad(potential)(torch.ones(1))
+    assert model.layer.extrema.batches_seen.tolist() == [[0], [0]]
+    model(*xs).backward()
+    assert found != 0
+    torch.testing.assert_close(found, model.layer.threshold.grad)

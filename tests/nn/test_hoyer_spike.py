@@ -240,7 +240,7 @@ def test_a_momentum_outside_its_range(momentum):
     HoyerSpike(momentum=1.0)
 
 
-@pytest.mark.parametrize("settings", [{"num_features": 0}, {"num_features": 2.0}, {"num_features": True}, {"channel_dim": 1.0}, {"channel_dim": None}, {"momentum": None}, {"levels": 0}, {"levels": 1.5}, {"window": (1.0,)}, {"threshold_scale": 0.0}, {"threshold_scale": float("inf")}, {"window": (2.0, 1.0)}, {"grad_scale": -1.0}])  # fmt: skip
+@pytest.mark.parametrize("settings", [{"num_features": 0}, {"num_features": 2.0}, {"num_features": True}, {"channel_dim": 1.0}, {"channel_dim": None}, {"momentum": None}, {"levels": 0}, {"levels": 1.5}, {"window": (1.0,)}, {"threshold_scale": 0.0}, {"threshold_scale": float("inf")}, {"window": (2.0, 1.0)}, {"grad_scale": -1.0}, {"spike_grad": "atan"}])  # fmt: skip
 def test_settings_without_meaning(settings):
     with pytest.raises(SpikingError, match=next(iter(settings))):
         HoyerSpike(**settings)
