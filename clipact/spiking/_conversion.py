@@ -40,6 +40,7 @@ RECTIFIERS: Final[tuple[type[nn.Module], ...]] = (
 _KINDS: Final = (*ACTIVATIONS, *BOUNDED)
 
 
+@torch.inference_mode(mode=False)  # statistics made in it could never be followed
 def to_spiking_(
     model: nn.Module,
     *,
@@ -72,7 +73,8 @@ def to_spiking_(
 
     Raises:
         SpikingError: There is no ReLU; or an activation that no spike can stand for, or one that gives the model's
-            output, and ``where`` does not leave it out; or ``spike`` makes something else. The model is left as it was.
+            output, and ``where`` does not leave it out; or ``spike`` makes something else, or is no function; or the
+            example holds no sample. The model is left as it was.
 
     References:
         Datta, Liu, Beerel, "Hoyer regularizer is all you need for ultra low-latency spiking neural networks",
@@ -85,6 +87,11 @@ def to_spiking_(
         >>> snn[2]
         HoyerSpike(v_threshold=1)
     """
+    if isinstance(spike, type | nn.Module):
+        raise SpikingError(
+            "to_spiking_() got a spike= that is a class or a module; give a function of a site, for example"
+            " lambda site: HoyerSpike(site.shape[1])"
+        )
     chosen = _chosen(model, example, where)
     names = {site.name for site in chosen}
     picked = matching(lambda candidate: candidate.name in names)
@@ -158,6 +165,10 @@ def _output_site(model: nn.Module, example: Example) -> str | None:
     with watch(model, _KINDS, keep):
         output = run_once(model, example)
     tensors = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
+    if tensors and not any(tensor.numel() for tensor in tensors):
+        raise SpikingError(
+            "to_spiking_() got an example without samples; give a batch of at least one"
+        )
     if not last or len(tensors) != 1:
         return None
     name, given = last[0]

@@ -20,6 +20,7 @@ _CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _POOLS: Final = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 
 
+@torch.inference_mode(mode=False)  # weights made in it could not be hit by faults
 @torch.no_grad()
 def fold(model: nn.Module, *, example: Tensor | None = None) -> nn.Module:
     r"""A copy for inference, with BatchNorm and thresholds folded into the weights before them.

@@ -1,14 +1,15 @@
 """Take the statistics of a spiking network anew."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage] - torch's only name for all of them
 
 from clipact.calibration import Batches, model_inputs, peek, run, to_device_of
+from clipact.errors import CalibrationError, SpikingError
 from clipact.nn import HoyerSpike
 from clipact.surgery import evaluating
 
@@ -27,7 +28,9 @@ def calibrate_statistics_(model: nn.Module, batches: Batches) -> None:
         batches: As for :func:`clipact.calibrate`; batches of some dozens of samples at least.
 
     Raises:
-        CalibrationError: There is no batch. In this and in any other error the statistics are as before.
+        SpikingError: There are no statistics to take.
+        CalibrationError: There is no batch, or one without samples, or a normalisation layer has met NaN or infinity. In
+            this and in any other error the statistics are as before.
 
     Examples:
         >>> net = nn.Sequential(nn.BatchNorm1d(2), HoyerSpike(), nn.Linear(2, 2))
@@ -35,17 +38,54 @@ def calibrate_statistics_(model: nn.Module, batches: Batches) -> None:
         >>> net[0].running_mean
         tensor([2., 4.])
     """
+    norms, spikes = _norms(model), [m for m in model.modules() if isinstance(m, HoyerSpike)]
+    if not norms and not spikes:
+        raise SpikingError(
+            f"calibrate_statistics_() found no BatchNorm with running statistics and no HoyerSpike in {type(model).__name__}"
+        )
     _, every = peek(batches)
     with torch.no_grad(), evaluating(model), _unless_raised(model), ExitStack() as stack:
-        for module in model.modules():
-            if isinstance(module, _BatchNorm) and module.track_running_stats:
-                module.reset_running_stats()
-                stack.enter_context(_averaging(module, None))
-            elif isinstance(module, HoyerSpike):
-                module.reset_statistics()
-                stack.enter_context(_averaging(module, 0.0))
-        for batch in every:
-            run(model, to_device_of(model, model_inputs(batch)))
+        for norm in norms.values():
+            norm.reset_running_stats()
+            stack.enter_context(_averaging(norm, None))
+        for spike in spikes:
+            spike.reset_statistics()
+            stack.enter_context(_averaging(spike, 0.0))
+        for number, batch in enumerate(every):
+            inputs = model_inputs(batch)
+            _check_samples(number, inputs)
+            run(model, to_device_of(model, inputs))
+        _check_finite(norms)
+
+
+def _norms(model: nn.Module) -> dict[str, _BatchNorm]:
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm) and module.track_running_stats
+    }
+
+
+def _check_samples(number: int, inputs: Tensor | Mapping[str, Any]) -> None:
+    values = [inputs] if isinstance(inputs, Tensor) else inputs.values()
+    if not any(not isinstance(value, Tensor) or value.numel() for value in values):
+        raise CalibrationError(
+            f"batch {number} has no sample, of which no statistics can be taken; leave it out"
+        )
+
+
+def _check_finite(norms: Mapping[str, _BatchNorm]) -> None:
+    wrong = [
+        name
+        for name, norm in norms.items()
+        for value in (norm.running_mean, norm.running_var)
+        if value is not None and not bool(value.isfinite().all())
+    ]
+    if wrong:
+        raise CalibrationError(
+            f"{', '.join(dict.fromkeys(wrong))} met NaN or infinite values, which would stay in the statistics; check the data"
+            " and the model"
+        )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from clipact.surgery import Example, run_once
 __all__ = ["to_leaky"]
 
 
+@torch.inference_mode(mode=False)
 @torch.no_grad()
 def to_leaky(model: nn.Module, *, example: Example | None = None) -> nn.Module:
     """A copy of a network whose spikes are plain ``snntorch.Leaky`` neurons: for snntorch's tools, and for one step.

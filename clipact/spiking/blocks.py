@@ -34,7 +34,7 @@ class Residual(nn.Module):
         spike: Makes the spike for a number of channels, for example ``lambda channels: HoyerSpike(channels, levels=4)``.
 
     Raises:
-        SpikingError: ``kernel_size`` is even.
+        SpikingError: ``kernel_size`` is even, or ``spike`` a module.
 
     Shape:
         ``(N, in_channels, H, W)`` to ``(N, out_channels, H / stride, W / stride)``, rounded up.
@@ -62,6 +62,10 @@ class Residual(nn.Module):
         if kernel_size % 2 == 0:
             raise SpikingError(
                 f"Residual got kernel_size={kernel_size}, which would not give the shortcut's shape; take an odd one"
+            )
+        if isinstance(spike, nn.Module):
+            raise SpikingError(
+                "Residual got a module as spike=; give a function of the number of channels, for example HoyerSpike"
             )
         self.spike = spike(in_channels)
         self.conv = nn.Conv2d(

@@ -229,3 +229,53 @@ def test_a_calibration_that_fails_after_the_exchange_takes_it_back():
         to_spiking_(model, example=torch.randn(2, 1, 8, 8), calibration=once)
     assert same(model, before)
     assert not spikes(model)
+
+
+@pytest.mark.parametrize("calibration", [None, [torch.randn(9, 1, 8, 8)]])
+def test_a_network_exchanged_in_inference_mode_can_be_trained(calibration):
+    model, x = Functional(), torch.randn(5, 1, 8, 8)
+    with torch.inference_mode():
+        to_spiking_(model, example=x, calibration=calibration)
+    model(x).sum().backward()
+    assert all(spike.v_threshold.grad is not None for spike in spikes(model))
+    assert all(spike.batches_seen.any() for spike in spikes(model))
+
+
+@pytest.mark.parametrize("spike", [HoyerSpike, HoyerSpike()])
+def test_a_spike_in_place_of_a_function_that_makes_one(spike):
+    model = Functional()
+    before = snapshot(model)
+    with pytest.raises(SpikingError, match="spike= that is a class or a module; give a function"):
+        to_spiking_(model, example=torch.randn(2, 1, 8, 8), spike=spike)
+    assert same(model, before)
+    with pytest.raises(SpikingError, match="Residual got a module as spike="):
+        ca.spiking.blocks.Residual(4, 4, spike=HoyerSpike())
+
+
+def test_an_example_without_samples():
+    with pytest.raises(SpikingError, match="example without samples"):
+        to_spiking_(Functional(), example=torch.randn(0, 1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([torch.randn(4, 1, 8, 8), torch.zeros(0, 1, 8, 8)], "batch 1 has no sample"),
+        ([torch.full((4, 1, 8, 8), torch.nan)], "norm met NaN or infinite values"),
+        ([torch.full((4, 1, 8, 8), torch.inf)], "norm met NaN or infinite values"),
+    ],
+)
+def test_statistics_of_nothing_or_of_nan_are_not_taken(batches, message):
+    model = to_spiking_(Functional(), example=torch.randn(2, 1, 8, 8))
+    model(torch.randn(9, 1, 8, 8))
+    before = snapshot(model)
+    with pytest.raises(CalibrationError, match=message):
+        calibrate_statistics_(model, batches)
+    assert same(model, before)
+    assert model.norm.momentum == 0.1
+
+
+def test_a_network_without_statistics():
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, track_running_stats=False))
+    with pytest.raises(SpikingError, match="no HoyerSpike in Sequential"):
+        calibrate_statistics_(model, torch.randn(4, 2))

@@ -423,3 +423,14 @@ def test_onnx_has_the_hard_form(tmp_path):
     session = onnxruntime.InferenceSession(path)
     (found,) = session.run(None, {session.get_inputs()[0].name: X.numpy()})
     assert torch.allclose(torch.from_numpy(found), folded(X), atol=1e-4)
+
+
+@pytest.mark.parametrize("made", [fold, to_leaky, lambda net: from_nir(to_nir(net, torch.randn(2, 4)))])  # fmt: skip
+def test_what_is_made_in_inference_mode_is_of_plain_tensors(made):
+    net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), HoyerSpike(), nn.Linear(8, 2)).eval()
+    with torch.inference_mode():
+        found = made(net)
+    tensors = [*found.parameters(), *found.buffers()]
+    assert tensors
+    assert not any(tensor.is_inference() for tensor in tensors)
+    torch.testing.assert_close(found(X[:, 0, 0, :4]), net(X[:, 0, 0, :4]))

@@ -105,8 +105,12 @@ def test_an_empty_batch_counts_nothing():
     spike = nn.Sequential(HoyerSpike()).eval()
     with SpikeMeter(spike) as meter:
         spike(torch.randn(0, 3))
+        row = meter.table()["0"]
+        assert (row.neurons, row.dead, row.always_on) == (3, 0, 0)
         spike(torch.ones(2, 3))
-    assert meter.table()["0"].rate == 1.0
+        spike(torch.randn(0, 3))
+    assert meter.table().rate == 1.0
+    assert meter.table()["0"].neurons == 3
 
 
 def test_a_loop_outside_the_network():
@@ -129,3 +133,29 @@ def test_a_layer_knows_its_channels():
         model(torch.randn(4, 2, 10))
     assert meter.rates("1").shape == (3,)
     assert meter.table()["1"].neurons == 24
+
+
+@pytest.mark.parametrize("levels", [1, 4])
+def test_nan_that_is_passed_on_is_no_spike(levels):
+    model = nn.Sequential(HoyerSpike(levels=levels, nan_to_zero=False)).eval()
+    with SpikeMeter(model) as meter:
+        out = model(torch.tensor([[torch.nan, 2.0, -1.0], [torch.nan, torch.nan, 2.0]]))
+    assert out.isnan().sum() == 3
+    assert meter.table()["0"].spikes == 2 * levels
+    assert meter.table()["0"].dead == 1
+
+
+def test_one_spike_without_dimensions():
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.spike = HoyerSpike()
+
+        def forward(self, x):
+            return self.spike(x.sum())
+
+    model = Sum().eval()
+    with SpikeMeter(model) as meter:
+        model(torch.ones(3))
+    row = meter.table()["spike"]
+    assert (row.rate, row.neurons, row.always_on) == (1.0, 1, 1)

@@ -1,5 +1,6 @@
 """What a meter counts in one layer."""
 
+import math
 from dataclasses import dataclass, field
 from typing import final
 
@@ -59,7 +60,7 @@ class Counter:
         self.active = self.active.to(active.device) + active
         self.spikes = self.spikes.to(number.device) + number
         self.each += spikes.numel() // max(active.numel(), 1)
-        self.neurons = spikes[:1].numel()
+        self.neurons = math.prod(spikes.shape[1:])
         self.steps = max(self.steps, execution.number + 1)
 
     def row(self, name: str, loops: int) -> LayerSpikes:
@@ -73,14 +74,14 @@ class Counter:
             spikes=float(self.spikes.sum()),
             values=self.each * channels,
             channels=channels,
-            dead=int((self.active == 0).sum()),
-            always_on=int((self.active == self.each).sum()),
+            dead=int((self.active == 0).sum()) if self.each else 0,
+            always_on=int((self.active == self.each).sum()) if self.each else 0,
         )
 
 
 def number_of_spikes(layer: nn.Module, output: Tensor) -> Tensor:
-    """Of each value, how many spikes it is: more than one where a layer has levels."""
+    """Of each value, how many spikes it is: more than one where a layer has levels, none where it is NaN."""
     if isinstance(layer, HoyerSpike) and layer.levels > 1:
         unit = layer.v_threshold.detach().abs().to(output) / layer.levels
-        return (output / unit.clamp(min=torch.finfo(output.dtype).tiny)).round()
-    return (output != 0).to(output.dtype)
+        return (output / unit.clamp(min=torch.finfo(output.dtype).tiny)).round().nan_to_num(nan=0.0)
+    return (output.abs() > 0).to(output.dtype)

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from clipact.errors import MissingExtraError, SpikingError
@@ -50,6 +51,7 @@ def to_nir(model: nn.Module, example: Tensor) -> "nir.NIRGraph":
     return Export(found).graph()
 
 
+@torch.inference_mode(mode=False)
 def from_nir(graph: "nir.NIRGraph") -> nn.Module:
     """A network of PyTorch layers from a NIR graph: what :func:`to_nir` gives, and what others write with the same nodes.
 
