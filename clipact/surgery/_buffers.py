@@ -1,4 +1,4 @@
-"""The buffers of a model, which a forward may change."""
+"""What a forward may change in a model: its buffers, and at which step its neurons are."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from clipact.nn._hoyer_steps import StepExtrema
 from clipact.surgery._recording import visible_modules
 from clipact.surgery._same import same_bits
 
@@ -18,11 +19,10 @@ _TABLE: Final = "_buffers"
 
 @contextmanager
 def kept_buffers(model: nn.Module) -> Generator[None]:
-    """Every buffer is afterwards the object that it was, with the values that it had."""
-    tables = [
-        (module.__dict__[_TABLE], dict(module.__dict__[_TABLE]))
-        for module in visible_modules(model).values()
-    ]
+    """Every buffer is afterwards the object that it was, with the values that it had, and every neuron at its step."""
+    modules = visible_modules(model).values()
+    tables = [(module.__dict__[_TABLE], dict(module.__dict__[_TABLE])) for module in modules]
+    steps = [(module, module.step) for module in modules if isinstance(module, StepExtrema)]
     values = [
         (buffer, buffer.detach().clone()) for buffer in model.buffers() if not is_lazy(buffer)
     ]
@@ -35,6 +35,8 @@ def kept_buffers(model: nn.Module) -> Generator[None]:
                 table.update(before)
         for buffer, value in values:
             _put_back(buffer, value)
+        for module, step in steps:
+            module.step = step
 
 
 def _put_back(buffer: Tensor, value: Tensor) -> None:

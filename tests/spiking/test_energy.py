@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from clipact.errors import SpikingError
-from clipact.nn import HoyerSpike
+from clipact.nn import HoyerLeaky, HoyerSpike
+from clipact.surgery import find_sites
 from clipact.spiking import FP32, INT8, EnergyCosts, energy_report
 
 
@@ -217,3 +218,17 @@ def test_levels_of_a_clip_value_that_went_negative(dtype):
 def test_layers_called_by_keyword():
     report = energy_report(nn.Linear(2, 3), {"input": torch.ones(4, 2)})
     assert report.layers[0].acs == 6.0
+
+
+def test_a_sequence_is_left_at_its_step():
+    torch.manual_seed(0)
+    leaky = HoyerLeaky(0.9, num_steps=3, init_hidden=True)
+    model, x = nn.Sequential(nn.Linear(3, 4), leaky, nn.Linear(4, 2)).eval(), torch.randn(50, 3)
+    leaky.extrema.running[:, 0] = torch.tensor([0.2, 0.5, 0.9])
+    model(x)
+    leaky.reset_mem()
+    first, second = energy_report(model, x), energy_report(model, x)
+    assert first == second
+    find_sites(model, x)
+    assert leaky.extrema.step == 0
+    assert first.layers[1].acs > 0
