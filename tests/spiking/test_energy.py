@@ -8,8 +8,8 @@ from torch import nn
 
 from clipact.errors import SpikingError
 from clipact.nn import HoyerLeaky, HoyerSpike
-from clipact.surgery import find_sites
 from clipact.spiking import FP32, INT8, EnergyCosts, energy_report
+from clipact.surgery import find_sites
 
 
 def by_hand(conv, x):
