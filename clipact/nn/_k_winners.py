@@ -98,6 +98,10 @@ class KWinners(_KWinners):
     Shape:
         Input and output: :math:`(*, F)`.
 
+    Note:
+        Activation checkpointing runs a forward of the training a second time, with a duty cycle that has moved meanwhile, so
+        that other units may win and get the gradients: with a boost, keep it out of what is checkpointed.
+
     Raises:
         SparsityError: Sparsity, boost or momentum is out of range, or the number of features is missing.
         ThresholdError: On a call with a boost, the input has another number of features.

@@ -20,6 +20,7 @@ __all__ = ["calibrate_tau"]
 _ENOUGH: Final = 0.002  # distance from the wanted sparsity at which no further pass is made
 _ALLOWED: Final = 0.005  # distance at which the calibration has failed
 _SPARE_PASSES: Final = 3
+_NEARER: Final = 0.8  # what a further pass must leave of the distance; where one activation runs at several depths
 
 _Seen = dict[str, InputsSeen]
 
@@ -36,8 +37,8 @@ def calibrate_tau(
     r"""Set every ``tau`` of a model, in place, to a quantile of what its activation is given.
 
     Thresholds of one layer change what the next is given. So the data is read several times, each time with the thresholds
-    of the time before, until the sparsity that is *measured* is the wanted one to 0.002; at the latest when every layer
-    had its turn, after which 0.005 must be met. The model runs in eval mode without gradients.
+    of the time before, until the sparsity that is *measured* is the wanted one to 0.002; or until every layer had its
+    turn and it comes no nearer, after which 0.005 must be met. The model runs in eval mode without gradients.
 
     A trained ReLU network gets its thresholds by ``ca.replace_activations(model, lambda site: ca.nn.ShiftedReLU(0.0),
     example=x)``, which changes nothing yet. Much sparsity without further training costs accuracy: train on, with
@@ -57,7 +58,8 @@ def calibrate_tau(
 
     Raises:
         SparsityError: The sparsity is out of range or cannot be reached (it would take a ``tau`` below 0, or many values
-            are equal), the data can be read once only, or an input is not finite; nothing was changed.
+            are equal), the data can be read once only, an input is not finite, or two activations share a ``tau``; nothing was
+            changed.
         SelectionError: The model has no such activation, or ``where`` picks none.
         CalibrationError: There is no batch.
 
@@ -94,14 +96,13 @@ def _calibrated(
     budget, progress = how
     before = {name: module.tau.detach().clone() for name, module in modules.items()}
     first, passes = _read(model, modules, batches, progress=progress), 1
-    seen = first
-    while passes == 1 or (
-        _distance(seen, sparsity, budget) > _ENOUGH and passes <= len(modules) + _SPARE_PASSES
-    ):
+    seen, distances = first, list[float]()
+    while passes == 1 or _goes_on(distances, len(modules) + _SPARE_PASSES):
         found = _quantiles(seen, sparsity) if budget is Budget.LAYER else _common(seen, sparsity)
         put(modules, {n: found[n].reshape(modules[n].tau.shape).clamp_min(0.0) for n in modules})
         seen, passes = _read(model, modules, batches, progress=progress), passes + 1
-    if _distance(seen, sparsity, budget) > _ALLOWED:
+        distances.append(_distance(seen, sparsity, budget))
+    if distances[-1] > _ALLOWED:
         raise SparsityError(_unreached(seen, sparsity))
     rows = [
         CalibratedTau(
@@ -116,6 +117,13 @@ def _calibrated(
         for name, module in modules.items()
     ]
     return TauReceipt(tuple(rows), passes, before, modules)
+
+
+def _goes_on(distances: list[float], passes: int) -> bool:
+    """Whether another pass is worth it: so many are, and further ones while they bring much nearer."""
+    if distances[-1] <= _ENOUGH:
+        return False
+    return len(distances) < passes or distances[-1] < _NEARER * distances[-2]
 
 
 def _read(

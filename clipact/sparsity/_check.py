@@ -11,6 +11,7 @@ from clipact.errors import SelectionError
 from clipact.sparsity._count import nonzeros, not_finite
 from clipact.sparsity._depth_check import CheckedSite, DepthCheck
 from clipact.sparsity._expected import expected_variances, moments_of
+from clipact.sparsity._first_input import first_input
 from clipact.sparsity._init_plan import kind_of
 from clipact.sparsity._network import LAYERS, NORMS, Network, Node, read_network
 from clipact.sparsity._point import EdgeOfChaos
@@ -59,7 +60,8 @@ def check_(net: nn.Module, example: Example, *, point: EdgeOfChaos | None = None
     with ExitStack() as hooks:
         for module in net.modules():
             if isinstance(module, (*LAYERS, *NORMS, *ACTIVATIONS, *kinds)):
-                hooks.callback(module.register_forward_pre_hook(watcher.enter).remove)
+                before = module.register_forward_pre_hook(watcher.enter, with_kwargs=True)
+                hooks.callback(before.remove)
         network = read_network(net, example, kinds=kinds, on_node=watcher.see)
     if not network.sites:
         raise SelectionError(f"{type(net).__name__} has no activation that ran on the example")
@@ -77,8 +79,8 @@ class _Watcher:
         self.zeros: list[tuple[Tensor, Tensor, int]] = []
         self.activations: list[nn.Module | None] = []
 
-    def enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._given.append((module, _mean_square(inputs[0])))
+    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._given.append((module, _mean_square(first_input(args, kwargs))))
 
     def see(self, node: Node, output: Tensor) -> None:
         # of modules within modules only the outer one is a node; a function has no module and is given what it reads

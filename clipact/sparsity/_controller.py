@@ -53,7 +53,9 @@ class SparsityController:
         _ = self.target
         refuse_unholdable(model, modules)
         self._held = [Held.of(name, module) for name, module in modules.items()]
-        self._handles = [held.module.register_forward_hook(Watch(held)) for held in self._held]
+        self._handles = [
+            held.module.register_forward_hook(Watch(held), with_kwargs=True) for held in self._held
+        ]
 
     @property
     def target(self) -> float:
@@ -124,9 +126,13 @@ class SparsityController:
         """Go on where another controller of this model stopped.
 
         Raises:
-            SparsityError: That one held other activations, or thresholds of another shape.
+            SparsityError: That one held other activations, or thresholds of another shape; or it is no such state.
         """
-        sites = state["sites"]
+        sites = state.get("sites", {})
+        if "steps" not in state or not all(Held.is_state(site) for site in sites.values()):
+            raise SparsityError(
+                f"this is no whole state_dict() of a controller of sparsity; it has {', '.join(map(str, state)) or 'nothing'}"
+            )
         found = {name: tuple(site["zeros"].shape) for name, site in sites.items()}
         expected = {held.name: tuple(held.zeros.shape) for held in self._held}
         if found != expected:

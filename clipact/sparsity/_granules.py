@@ -4,7 +4,7 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from clipact.errors import SelectionError
+from clipact.errors import SelectionError, SparsityError
 from clipact.nn import CST, CReLU, ShiftedReLU, SoftThreshold
 from clipact.where import Candidate, Where, select
 
@@ -19,6 +19,7 @@ def thresholded(model: nn.Module, where: Where | None) -> dict[str, Thresholded]
 
     Raises:
         SelectionError: There is none, or ``where`` picks none.
+        SparsityError: Two of them share a ``tau``.
     """
     found = {path: module for path, module in model.named_modules() if isinstance(module, _KINDS)}
     if not found:
@@ -28,6 +29,14 @@ def thresholded(model: nn.Module, where: Where | None) -> dict[str, Thresholded]
         )
     candidates = [Candidate(path, type(module)) for path, module in found.items()]
     chosen = select(where, candidates, what="activations with a tau")
+    first: dict[int, str] = {}
+    for each in chosen:
+        other = first.setdefault(id(found[each.name].tau), each.name)
+        if other != each.name:
+            raise SparsityError(
+                f"{other} and {each.name} have one and the same tau, which cannot give each the sparsity that is wanted; give "
+                "each its own, or choose one with where="
+            )
     return {each.name: found[each.name] for each in chosen}
 
 

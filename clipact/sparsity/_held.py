@@ -14,6 +14,7 @@ from clipact.sparsity._granules import Thresholded, shared_axes, sides_of
 __all__ = ["Held"]
 
 _SAMPLE = 1 << 16  # values that are enough to tell a standard deviation
+_FEW = 64  # values of each element of tau that are, where those are few
 _SLOW = 0.05  # share of the newest value in running estimates
 _SMALL = 0.02  # errors that say something of the drift; larger ones are those of a beginning
 _MANY = 20  # values that should not be zero; where all are, it is no chance
@@ -50,7 +51,7 @@ class Held:
         none = torch.zeros_like(unknown, dtype=torch.int64)
         return cls(name, module, none, 0, unknown, unknown.clone(), torch.zeros_like(unknown))
 
-    def see(self, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def see(self, x: Tensor, output: Tensor) -> None:
         """Count, in training mode."""
         if not self.module.training or output.numel() == 0:
             return
@@ -61,10 +62,9 @@ class Held:
         each = output.numel() // tau.numel()
         self.zeros = self.zeros + (each - nonzeros(output.detach(), axes).reshape(shape))
         self.values += each
-        x = inputs[0].detach()
-        some = x[: max(1, len(x) * _SAMPLE // x.numel())].float()
-        found = some.std(shared_axes(x, tau), correction=0).reshape(shape)
-        self.deviation = _towards(self.deviation, found)
+        if each > 1:  # one value has no deviation
+            found = _deviation(x.detach(), axes, each).reshape(shape)
+            self.deviation = _towards(self.deviation, found)
 
     def move(
         self, target: float, rate: float, counts: tuple[Tensor, Tensor], overall: Tensor | None
@@ -97,12 +97,24 @@ class Held:
         """Tensors and numbers."""
         return {key: getattr(self, key) for key in _STATE}
 
+    @staticmethod
+    def is_state(state: Mapping[str, Any]) -> bool:
+        """Whether it has what :meth:`state` gives."""
+        return all(key in state for key in _STATE)
+
     def load(self, state: Mapping[str, Any]) -> None:
         """Take up what :meth:`state` gave, on this module's device."""
         device = self.module.tau.device
         for key in _STATE:
             value = state[key]
             setattr(self, key, value.to(device) if isinstance(value, Tensor) else value)
+
+
+def _deviation(x: Tensor, axes: tuple[int, ...], each: int) -> Tensor:
+    """Standard deviation along these axes, with so many values each, of a part of the first one that is enough to tell."""
+    length = x.shape[axes[0]]
+    enough = max(length * _SAMPLE // x.numel(), -(-_FEW * length // each))
+    return x.narrow(axes[0], 0, min(length, enough)).float().std(axes, correction=0)
 
 
 def _towards(running: Tensor, found: Tensor) -> Tensor:

@@ -48,9 +48,9 @@ def hold_sparsity(
         ``close()`` it in the end, or use it in a ``with`` statement.
 
     Raises:
-        SparsityError: ``sparsity`` or ``rate`` is out of range, or there is no such ``budget``.
+        SparsityError: ``sparsity`` or ``rate`` is out of range, there is no such ``budget``, or two activations share a ``tau``.
         SelectionError: The model has no such activation, or ``where`` picks none.
-        ScheduleError: A ``tau`` is itself trained, or held by another controller that is not closed, or shared by two activations.
+        ScheduleError: A ``tau`` is itself trained, or held by another controller that is not closed.
 
     Examples:
         >>> import torch, clipact as ca

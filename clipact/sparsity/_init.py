@@ -92,7 +92,8 @@ def init_(
     work = Work(point, weights or Gaussian(), generator, exact=exact)
     with _as_before_on_error(plan), ExitStack() as hooks:
         for planned in plan:
-            before = planned.module.register_forward_pre_hook(partial(work.set, planned))
+            set_ = partial(work.set, planned)
+            before = planned.module.register_forward_pre_hook(set_, with_kwargs=True)
             after = planned.module.register_forward_hook(partial(work.correct, planned))
             hooks.callback(before.remove)
             hooks.callback(after.remove)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from clipact.errors import SparsityError
+from clipact.sparsity._first_input import first_input
 from clipact.sparsity._init_plan import Planned
 from clipact.sparsity._initialisation import InitialisedLayer, Scale
 from clipact.sparsity._point import EdgeOfChaos
@@ -37,10 +38,12 @@ class Work:
         self.done: dict[str, InitialisedLayer] = {}
         self.variances: dict[str, float] = {}
 
-    def set(self, planned: Planned, module: Any, inputs: tuple[Any, ...]) -> None:
+    def set(
+        self, planned: Planned, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         if planned.name in self.done:
             return
-        point, square = self.point, _mean_square(inputs[0])
+        point, square = self.point, _mean_square(first_input(args, kwargs))
         sigma = point.sigma_w
         if planned.measured:
             if not 0.0 < square < math.inf:
@@ -54,6 +57,7 @@ class Work:
             size = module.bias.shape
             noise = torch.randn(size, generator=self.generator, device=self.generator.device)
             module.bias.copy_(point.sigma_b * noise)
+        torch.clear_autocast_cache()  # or the layer would run with its former weights
         self.done[planned.name] = InitialisedLayer(
             planned.name,
             type(module),
@@ -78,6 +82,7 @@ class Work:
         factor = math.sqrt(self.point.q_star / found)
         for parameter in module.parameters(recurse=False):
             parameter.mul_(factor)
+        torch.clear_autocast_cache()
         self.done[planned.name] = replace(self.done[planned.name], factor=factor)
         return output * factor
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from clipact.calibration import QuantileSketch
 from clipact.calibration._sketch import LOWEST_EXPONENT, MANTISSA_BITS
 from clipact.sparsity._count import nonzeros, not_finite
+from clipact.sparsity._first_input import first_input
 from clipact.sparsity._granules import Thresholded, rows_of, shared_axes, sides_of
 
 __all__ = ["InputsSeen", "seeing"]
@@ -28,9 +29,11 @@ class InputsSeen:
         self._broken = torch.zeros((), dtype=torch.int64, device=tau.device)
         self.each = 0
 
-    def see(self, _module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Forward hook."""
-        tau, x = self.module.tau, inputs[0].detach()
+    def see(
+        self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor
+    ) -> None:
+        """Forward hook with keyword arguments."""
+        tau, x = self.module.tau, first_input(args, kwargs).detach()
         if x.numel() == 0:
             return
         rows = rows_of(x, tau)
@@ -86,7 +89,9 @@ class InputsSeen:
 def seeing(modules: Mapping[str, Thresholded]) -> Generator[dict[str, InputsSeen]]:
     """See what these activations are given while the model runs inside."""
     seen = {name: InputsSeen(module) for name, module in modules.items()}
-    handles: list[Any] = [each.module.register_forward_hook(each.see) for each in seen.values()]
+    handles: list[Any] = [
+        each.module.register_forward_hook(each.see, with_kwargs=True) for each in seen.values()
+    ]
     try:
         yield seen
     finally:

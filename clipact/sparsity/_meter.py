@@ -1,7 +1,6 @@
 """Count zeros while a model runs and trains."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, final
 
@@ -9,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from clipact.calibration import Granularity, channel_axis
-from clipact.errors import SparsityError
-from clipact.sparsity._count import nonzeros, not_finite
-from clipact.sparsity._sparsity_table import SiteSparsity, SparsityTable
+from clipact.errors import SparsityError, SurgeryError
+from clipact.sparsity._counter import Counter
+from clipact.sparsity._sparsity_table import SparsityTable
 from clipact.surgery import ACTIVATIONS, Execution, intercept
 from clipact.where import Where, select
 
@@ -39,7 +38,7 @@ class SparsityMeter:
 
     Raises:
         SparsityError: Units by layer are asked for; or, while the model runs, a site changes its number of units.
-        SurgeryError: On entry, as :func:`clipact.find_sites`.
+        SurgeryError: On entry, as :func:`clipact.find_sites`; or it is counting already.
 
     Examples:
         >>> import clipact as ca
@@ -69,7 +68,7 @@ class SparsityMeter:
             raise SparsityError("units='layer' asked for; a unit is a 'channel' or a 'neuron'")
         self._model, self._where, self._kinds = model, where, kinds
         self._channel_dim = channel_dim
-        self._counters: dict[str, _Counter] = {}
+        self._counters: dict[str, Counter] = {}
         self._stack = ExitStack()
         self._entered = False
 
@@ -99,7 +98,7 @@ class SparsityMeter:
 
     def __enter__(self) -> Self:
         if self._entered:
-            raise RuntimeError("this meter is counting already; make another one to nest them")
+            raise SurgeryError("this meter is counting already; make another one to nest them")
         self._stack.enter_context(intercept(self._model, self._kinds, self._see))
         self._entered = True
         return self
@@ -121,7 +120,7 @@ class SparsityMeter:
             return
         counter = self._counters.get(execution.site)
         if counter is None:
-            counter = self._counters[execution.site] = _Counter.of(execution.kind, output.device)
+            counter = self._counters[execution.site] = Counter.of(execution.kind, output.device)
         if not _in_backward():
             counter.see(execution.site, output.detach(), self._others(output.dim()))
         counter.follow(output)
@@ -132,68 +131,6 @@ class SparsityMeter:
             return (0,) if dims > 1 else ()
         axis = channel_axis(dims, self._channel_dim)
         return tuple(dim for dim in range(dims) if dim != axis)
-
-
-@final
-@dataclass(eq=False)
-class _Counter:
-    """What was counted at a site."""
-
-    kind: type[nn.Module]
-    active: Tensor
-    broken: Tensor
-    passed: Tensor
-    values: int = 0
-    each: int = 0
-    gradients: int = 0
-
-    @classmethod
-    def of(cls, kind: type[nn.Module], device: torch.device) -> "_Counter":
-        none = torch.zeros((), dtype=torch.int64, device=device)
-        return cls(kind, none, none, none)
-
-    def see(self, site: str, output: Tensor, others: tuple[int, ...]) -> None:
-        active = nonzeros(output, others)
-        if self.values and active.shape != self.active.shape:
-            before, now = tuple(self.active.shape), tuple(active.shape)
-            raise SparsityError(
-                f"{site!r} had units of shape {before} and now has {now}; count by channel, or reset() the meter in between"
-            )
-        self.active = self.active + active
-        self.broken = self.broken + not_finite(output)
-        self.values += output.numel()
-        self.each += output.numel() // max(active.numel(), 1)
-
-    def follow(self, output: Tensor) -> None:
-        """Count the gradients that will come back through the activation."""
-        if output.grad_fn is None:
-            return
-        size = output.numel()
-
-        def count(inputs: Any, _outputs: Any) -> None:
-            found = next(
-                (grad for grad in inputs if grad is not None and grad.numel() == size), None
-            )
-            if found is not None:
-                self.passed = self.passed + nonzeros(found, tuple(range(found.dim())))
-                self.gradients += size
-
-        output.grad_fn.register_hook(count)
-
-    def row(self, name: str) -> SiteSparsity:
-        active = self.active
-        return SiteSparsity(
-            name,
-            self.kind,
-            values=self.values,
-            zeros=self.values - int(active.sum()),
-            not_finite=int(self.broken),
-            gradient_values=self.gradients,
-            gradient_zeros=self.gradients - int(self.passed),
-            units=active.numel(),
-            dead=int((active == 0).sum()),
-            always_on=int((active == self.each).sum()),
-        )
 
 
 def _in_backward() -> bool:

@@ -7,6 +7,7 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from clipact.errors import ScheduleError
+from clipact.sparsity._first_input import first_input
 from clipact.sparsity._granules import Thresholded
 from clipact.sparsity._held import Held
 
@@ -15,7 +16,7 @@ __all__ = ["Watch", "refuse_trained", "refuse_unholdable"]
 
 @final
 class Watch:
-    """Forward hook: tell a controller of one activation, for as long as that controller exists.
+    """Forward hook with keyword arguments: tell a controller of one activation, for as long as that controller exists.
 
     A copy of the model alone has nobody to tell; where model and controller are copied together, theirs is told.
 
@@ -31,16 +32,18 @@ class Watch:
         """What a controller knows of the activation, None if there is no controller any more."""
         return None if self._held is None else self._held()
 
-    def __call__(self, _module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def __call__(
+        self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor
+    ) -> None:
         if (held := self.held) is not None:
-            held.see(inputs, output)
+            held.see(first_input(args, kwargs), output)
 
     def __reduce__(self) -> Any:
         return Watch, (self.held,)
 
 
 def refuse_unholdable(model: nn.Module, modules: Mapping[str, Thresholded]) -> None:
-    """Refuse what is trained, what another controller holds, and what two activations share.
+    """Refuse what is trained, and what another controller holds.
 
     Raises:
         ScheduleError: Names the activations.
@@ -52,14 +55,6 @@ def refuse_unholdable(model: nn.Module, modules: Mapping[str, Thresholded]) -> N
             f"tau of {_listed(taken)} is held already, by another controller of sparsity that is still open, and two would fight; "
             "close() that one first, or choose other activations with where="
         )
-    first: dict[int, str] = {}
-    for name, module in modules.items():
-        other = first.setdefault(id(module.tau), name)
-        if other != name:
-            raise ScheduleError(
-                f"{_listed([other])} and {_listed([name])} have one and the same tau, which cannot hold the sparsity of each; give each its own, or "
-                "choose one with where="
-            )
 
 
 def refuse_trained(modules: Iterable[tuple[str, Thresholded]]) -> None:

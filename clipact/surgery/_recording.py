@@ -16,6 +16,7 @@ from clipact.surgery._kinds import is_replaceable
 from clipact.surgery._names import Origin, Source, join
 from clipact.surgery._record import Recorder
 from clipact.surgery._registered import registered
+from clipact.surgery._uncopied import Uncopied
 
 __all__ = ["HOOKS", "following", "recording", "twin", "unshared", "visible_modules"]
 
@@ -65,16 +66,17 @@ def following(
             if names is not None and path not in names and _calls_nothing(module, kinds):
                 continue
             if module.__dict__["_forward_hooks"]:
-                first = module.register_forward_hook(follower.returned, prepend=True)
+                first = module.register_forward_hook(Uncopied(follower.returned), prepend=True)
                 stack.callback(first.remove)
-            before = module.register_forward_pre_hook(follower.enter, with_kwargs=True)
+            before = module.register_forward_pre_hook(Uncopied(follower.enter), with_kwargs=True)
             stack.callback(before.remove)
-            stack.callback(module.register_forward_hook(follower.leave).remove)
+            stack.callback(module.register_forward_hook(Uncopied(follower.leave)).remove)
             told = names is None or path in names
             if told and isinstance(module, layers) and not isinstance(module, (*kinds, Activation)):
-                first = module.register_forward_hook(follower.result, prepend=True)
+                first = module.register_forward_hook(Uncopied(follower.result), prepend=True)
                 stack.callback(first.remove)
-        stack.callback(model.register_forward_hook(follower.end, always_call=True).remove)
+        last = model.register_forward_hook(Uncopied(follower.end), always_call=True)
+        stack.callback(last.remove)
         if names is None or not names <= modules.keys():
             stack.enter_context(follower)
         yield
@@ -143,6 +145,13 @@ class _Probe:
             return self._function(*args, **kwargs)
         finally:
             self._follower.attribute = None
+
+    def __reduce__(self) -> Any:
+        return _itself, (self._function,)  # a copy of the model has the function
+
+
+def _itself(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
 
 
 @contextmanager

@@ -151,3 +151,34 @@ class TestRefusals:
 
     def test_a_budget_that_does_not_exist(self):
         self.refused(deep(KINDS["CReLU"]), data(), 0.8, "budget 'each'", budget="each")
+
+
+def test_one_tau_in_two_activations_is_refused():
+    model = deep(KINDS["ShiftedReLU"], depth=3)
+    model[3].tau = model[1].tau
+    for budget in ("layer", "global"):
+        with pytest.raises(SparsityError, match="1 and 3 have one and the same tau"):
+            sparsity.calibrate_tau(model, data(2), 0.8, budget=budget)
+    where = ca.where.named("1") | ca.where.named("5")
+    assert len(sparsity.calibrate_tau(model, data(2), 0.8, where=where).rows) == 2
+
+
+def test_one_activation_in_two_places_has_one_sparsity():
+    model = deep(KINDS["ShiftedReLU"], depth=2)
+    model[3] = model[1]
+    (row,) = sparsity.calibrate_tau(model, data(2), 0.8).rows
+    assert row.sparsity == pytest.approx(0.8, abs=0.005)
+    assert row.values == 2 * 2 * 64 * 128
+
+
+def test_an_input_passed_by_name():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = ca.nn.ShiftedReLU(0.0)
+
+        def forward(self, x):
+            return self.act(x=x)
+
+    (row,) = sparsity.calibrate_tau(Named(), data(2), 0.8).rows
+    assert row.sparsity == pytest.approx(0.8, abs=0.005)

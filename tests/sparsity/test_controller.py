@@ -304,6 +304,52 @@ def test_a_model_copied_with_its_controller_is_held_by_the_copy():
         assert controller.state_dict()["sites"]["1"]["values"] == 0
 
 
+@pytest.mark.parametrize("threshold", [torch.zeros(8), 0.0], ids=["by feature", "layer"])
+@pytest.mark.parametrize("shape", [(8,), (1, 8), (4, 8), (2, 5, 8)], ids=str)
+def test_whatever_the_number_of_cases(threshold, shape):
+    model = nn.Sequential(ca.nn.ShiftedReLU(threshold))
+    before = model[0].tau.clone()
+    generator = torch.Generator().manual_seed(0)
+    with sparsity.hold_sparsity(model, 0.9) as controller:
+        for _ in range(3):
+            model(torch.randn(shape, generator=generator))
+            controller.step()
+    values = torch.Size(shape).numel() // before.numel()
+    assert torch.equal(model[0].tau, before) == (values == 1)  # a single value has no deviation
+    assert model[0].tau.isfinite().all()
+
+
+def test_a_large_image_without_a_batch():
+    torch.manual_seed(0)
+    model = nn.Sequential(ca.nn.ShiftedReLU(torch.zeros(4, 1, 1)))
+    with sparsity.hold_sparsity(model, 0.8) as controller:
+        for _ in range(60):
+            model(torch.randn(4, 150, 150) * torch.tensor([1.0, 2, 3, 4]).reshape(4, 1, 1))
+            controller.step()
+    found = model[0].tau.detach().flatten() / torch.tensor([1.0, 2, 3, 4])
+    torch.testing.assert_close(found, torch.full((4,), 0.8416), atol=0.03, rtol=0)
+
+
+def test_many_neurons_have_a_deviation_each():
+    """Of so many, one sample is more than enough values in all, and none of any neuron's deviation."""
+    torch.manual_seed(0)
+    model = nn.Sequential(ca.nn.ShiftedReLU(torch.zeros(70_000)))
+    with sparsity.hold_sparsity(model, 0.8) as controller:
+        for _ in range(2):
+            model(torch.randn(32, 70_000))
+            controller.step()
+        assert controller.state_dict()["sites"]["0"]["deviation"].mean().item() > 0.9
+    assert model[0].tau.mean().item() > 0.2
+
+
+def test_an_input_passed_by_name():
+    model = ca.nn.ShiftedReLU(0.0)
+    with sparsity.hold_sparsity(model, 0.9) as controller:
+        model(x=torch.randn(500))
+        controller.step()
+    assert model.tau.item() > 0.1
+
+
 class TestOneController:
     def test_a_second_one_is_refused_until_the_first_is_closed(self):
         model = net()
@@ -343,7 +389,7 @@ class TestOneController:
     def test_the_same_tau_in_another_module(self):
         model = net()
         model[3].tau = model[1].tau
-        with pytest.raises(ScheduleError, match="1 and 3 have one and the same tau"):
+        with pytest.raises(SparsityError, match="1 and 3 have one and the same tau"):
             sparsity.hold_sparsity(model, 0.5)
         with (
             sparsity.hold_sparsity(model, 0.5, where=ca.where.named("1")),
@@ -421,6 +467,16 @@ class TestRequests:
             pytest.raises(SparsityError, match="the state is of"),
         ):
             other.load_state_dict(state)
+
+    @pytest.mark.parametrize(
+        "state", [{}, {"steps": 3, "sites": {"1": {"zeros": torch.zeros(1)}}}, {"sites": {}}]
+    )
+    def test_what_is_no_state(self, state):
+        with sparsity.hold_sparsity(net(), 0.5) as controller:
+            before = controller.state_dict()
+            with pytest.raises(SparsityError, match="no whole state_dict"):
+                controller.load_state_dict(state)
+            assert controller.state_dict()["steps"] == before["steps"]
 
 
 def _hold_in_one_of_two(rank, port, results):

@@ -336,3 +336,31 @@ class TestRefusals:
         )
         sparsity.init_(net, point, example=images(64, 300))
         assert sparsity.check_(net, images(64, 300), point=point).q_deviation > 0.3
+
+
+class Named(nn.Module):
+    """Passes its inputs by name."""
+
+    def __init__(self, point):
+        super().__init__()
+        self.layer, self.act = nn.Linear(300, 300), point.activation()
+
+    def forward(self, x):
+        return self.act(x=self.layer(input=x))
+
+
+def test_inputs_passed_by_name():
+    point = edge()
+    net = Named(point)
+    sparsity.init_(net, point, example=images(64, 300))
+    (row,) = sparsity.check_(net, images(64, 300)).rows
+    assert row.q == pytest.approx(1.0, rel=1e-4)
+
+
+def test_under_autocast_each_layer_runs_with_its_new_weights():
+    point = edge()
+    net = mlp(point)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        sparsity.init_(net, point, example=images(64, 300))
+    for row in sparsity.check_(net, images(64, 300)):
+        assert row.q == pytest.approx(1.0, rel=0.02)

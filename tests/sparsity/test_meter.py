@@ -1,5 +1,8 @@
 """The meter counts exactly, forward and backward, whatever the model is made of."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,7 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import clipact as ca
-from clipact.errors import SelectionError, SparsityError
+from clipact.errors import SelectionError, SparsityError, SurgeryError
 from clipact.sparsity import SparsityMeter
 
 
@@ -181,11 +184,50 @@ def test_nothing_waits_for_the_device():
         meter.table()
 
 
+@pytest.mark.parametrize("units", ["channel", "neuron"])
+def test_an_empty_batch_says_nothing_of_any_unit(units):
+    model = nn.Sequential(nn.ReLU())
+    with SparsityMeter(model, units=units) as meter:
+        model(torch.zeros(0, 4))
+        row = meter.table()["0"]
+        assert (row.values, row.units, row.dead, row.always_on) == (0, 4, 0, 0)
+        model(torch.tensor([[1.0, -1.0, 1.0]]))  # nor of their number
+        model(torch.zeros(0, 3))
+    row = meter.table()["0"]
+    assert (row.values, row.units, row.dead, row.always_on) == (3, 3, 1, 2)
+
+
+class Stored(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.function, self.relu = nn.Linear(4, 4), F.gelu, nn.ReLU()
+        self.again = self.relu
+
+    def forward(self, x):
+        return self.again(self.function(self.relu(self.layer(x))))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_made_inside_is_not_counted(copied):
+    model, x = Stored(), torch.randn(3, 4)
+    y = model(x)
+    with SparsityMeter(model) as meter:
+        model(x)
+        other = copied(model)
+        assert torch.equal(other(x), y)
+    assert [row.values for row in meter.table()] == [12, 12, 12]
+    assert other.function is F.gelu
+    assert torch.equal(other(x), y)
+    with SparsityMeter(other) as meter:
+        other(x)
+    assert [row.values for row in meter.table()] == [12, 12, 12]
+
+
 def test_requests_without_a_meaning():
     with pytest.raises(SparsityError, match="units='layer'"):
         SparsityMeter(nn.ReLU(), units="layer")
     meter = SparsityMeter(nn.ReLU())
-    with meter, pytest.raises(RuntimeError, match="counting already"):
+    with meter, pytest.raises(SurgeryError, match="counting already"):
         meter.__enter__()
     with pytest.raises(KeyError, match="no site 'x'"):
         meter.activity("x")
