@@ -1,15 +1,19 @@
 """The networks of the spiking benchmark: one body, with an activation of one's choice."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import snntorch
 import torch
+import torch.nn.functional as F
+from _fit import Loss
 from snntorch import surrogate
 from torch import Tensor, nn
 
 from clipact.functional import hoyer_spike
 from clipact.nn import HoyerSpike
+from clipact.spiking import to_spiking_
 from clipact.spiking.blocks import Residual
 
 Make = Callable[[int], nn.Module]
@@ -105,11 +109,15 @@ def levels(channels: int, number: int) -> HoyerSpike:
 
 @dataclass(frozen=True)
 class Method:
-    """An activation: how to make it, its time steps, and the name of its checkpoints, to change with its settings."""
+    """An activation: how to make it, its time steps, and the name of its checkpoints, to change with its settings.
+
+    A network that is taught starts from the one with ReLU, and learns its outputs for as many epochs again.
+    """
 
     make: Make
     key: str
     steps: int = 1
+    taught: bool = False
 
 
 METHODS = {
@@ -117,6 +125,10 @@ METHODS = {
     "Hoyer, 1 level": Method(lambda c: HoyerSpike(c, grad_scale=SLOPE), "hoyer1_g65_nd"),
     "Hoyer, 2 levels": Method(lambda c: levels(c, 2), "hoyer2_v2_w1_nd"),
     "Hoyer, 4 levels": Method(lambda c: levels(c, 4), "hoyer4_v2_w1_nd"),
+    "Hoyer, 1 level, taught": Method(
+        lambda c: HoyerSpike(c, grad_scale=SLOPE), "hoyer1_g65_taught", taught=True
+    ),
+    "Hoyer, 4 levels, taught": Method(lambda c: levels(c, 4), "hoyer4_v2_w1_taught", taught=True),
     "fixed threshold": Method(lambda _: FixedSpike(0.5, SLOPE), "fixed5_g65"),
     "Leaky, T=1": Method(lambda _: LeakySteps(1), "Leaky_T1"),
     "Leaky, T=4": Method(lambda _: LeakySteps(4), "Leaky_T4", steps=4),
@@ -125,3 +137,27 @@ METHODS = {
         lambda c: HoyerSpike(c, levels=4, v_threshold=2.0), "hoyer4_paper_nd"
     ),
 }
+
+
+def taught(teacher: nn.Module, make: Make, images: Tensor) -> nn.Module:
+    """A copy of a network with ReLUs that spikes, its thresholds and statistics set to these images."""
+    spike = lambda site: make(site.shape[1])  # noqa: E731 - short
+    student = copy.deepcopy(teacher).eval()
+    return to_spiking_(student, example=images[:2], spike=spike, calibration=images.split(250))
+
+
+def learning_from(teacher: nn.Module, temperature: float = 4.0) -> Loss:
+    """Cross-entropy, and twice as much of the divergence from what the teacher says."""
+    teacher.eval()
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        found = model(images).float()
+        with torch.no_grad():
+            wanted = (teacher(images).float() / temperature).softmax(1)
+        apart = F.kl_div((found / temperature).log_softmax(1), wanted, reduction="batchmean")
+        return (
+            F.cross_entropy(found, labels, label_smoothing=0.05) / 3
+            + apart * temperature**2 * 2 / 3
+        )
+
+    return loss

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from _data import CACHE, Data, cifar10, digits, fashion_mnist
 from _fit import Recipe, accuracy, checkpoint, fit
-from _spiking_nets import METHODS, resnet, vgg
+from _spiking_nets import METHODS, learning_from, resnet, taught, vgg
 from _spiking_tables import HEAD, Result, Timed, foot, measured, section, spike_rate
 from torch import nn
 
@@ -52,7 +52,7 @@ SETTINGS = {
     "digits_shifted": Setting("Digits, shifted", four_fifths, 2_000, 16, Recipe(20, peak=0.1, batch=64, crop=1, flip=False), 5),
     "fashion": Setting("Fashion-MNIST", fashion_mnist, 20_000, 16, Recipe(6, peak=0.1, batch=64, crop=0, flip=False), 3),
     "fashion_shifted": Setting("Fashion-MNIST, shifted and mirrored", fashion_mnist, 20_000, 16, Recipe(5, peak=0.1, batch=64, crop=2), 3),
-    "cifar10": Setting("CIFAR-10 (JPEG)", cifar10, 45_000, 32, Recipe(6, peak=0.1), 1),
+    "cifar10": Setting("CIFAR-10 (JPEG)", cifar10, 45_000, 64, Recipe(6, peak=0.1), 1),
 }  # fmt: skip
 
 
@@ -78,8 +78,14 @@ class Table:
         return checkpoint(self.name(method), self.data, self.setting.recipe, seed)
 
     def trained(self, method: str, seed: int) -> nn.Module:
-        model = self.fresh(method, seed)
-        return fit(model, self.data, self.setting.recipe, name=self.name(method), seed=seed)
+        if METHODS[method].taught:
+            teacher = self.trained("ReLU", seed)
+            images = self.data.train[0][:1000].to(self.device)
+            model, loss = taught(teacher, METHODS[method].make, images), learning_from(teacher)
+        else:
+            model, loss = self.fresh(method, seed), None
+        name, recipe = self.name(method), self.setting.recipe
+        return fit(model, self.data, recipe, name=name, seed=seed, loss=loss)
 
     def result(self, method: str, seed: int, *, stored: bool) -> Result | None:
         """Of a finished training; None if there is none, and none is to be made."""
