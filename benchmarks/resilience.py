@@ -39,7 +39,7 @@ from clipact.training import Descent
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide"
 LAYERS = (*ca.ACTIVATIONS, nn.Linear, nn.Conv2d)
-RATES = [1e-7, 5e-7, 1e-6, 1e-5, 3e-5, 1e-4]
+RATES = [1e-7, 5e-7, 1e-6, 1e-5, 2e-5, 3e-5, 1e-4]
 INT8_RATES = [1e-6, 1e-5, 1e-4, 1e-3]  # where they matter
 FORMATS = {"q15.16": faults.FixedPoint(32, 16), "fp32": faults.Native(), "int8": faults.Int8()}
 FIT_ACT_EPOCHS = 20  # the paper has 100
