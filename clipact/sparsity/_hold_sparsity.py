@@ -29,7 +29,7 @@ def hold_sparsity(
     where :math:`\hat s` is the share of exact zeros in the step's batch and :math:`r` a running standard deviation of the
     input: the distance that brings a share ``rate`` of the missing sparsity if the input is normal (:math:`g` is its
     density; :math:`K = 1`; for CST and SoftThreshold :math:`K = 2` and :math:`z = \Phi^{-1}((1 + s)/2)`). If it is not
-    normal the pace differs, not the sparsity that is reached. The sum of past errors, times ``rate``²/16, is added as a
+    normal the pace differs, not the sparsity that is reached. The sum of past errors, times :math:`\text{rate}^2 / 16`, is added as a
     speed, so that a steady drift leaves no error. Only batches in training mode count, and an activation that has not run
     since the last step stays as it is.
 
