@@ -50,7 +50,7 @@ class Setting:
 SETTINGS = {
     "digits": Setting("Digits", four_fifths, 2_000, 16, Recipe(40, peak=0.1, batch=64, crop=0, flip=False), 5),
     "digits_shifted": Setting("Digits, shifted", four_fifths, 2_000, 16, Recipe(20, peak=0.1, batch=64, crop=1, flip=False), 5),
-    "fashion": Setting("Fashion-MNIST", fashion_mnist, 20_000, 16, Recipe(6, peak=0.1, batch=64, crop=0, flip=False), 3),
+    "fashion": Setting("Fashion-MNIST", fashion_mnist, 20_000, 16, Recipe(10, peak=0.1, batch=64, crop=0, flip=False), 3),
     "fashion_shifted": Setting("Fashion-MNIST, shifted and mirrored", fashion_mnist, 20_000, 16, Recipe(5, peak=0.1, batch=64, crop=2), 3),
     "cifar10": Setting("CIFAR-10 (JPEG)", cifar10, 45_000, 64, Recipe(6, peak=0.1), 1),
 }  # fmt: skip
