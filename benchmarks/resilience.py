@@ -47,7 +47,7 @@ OTHER = 1  # searches by fault injection meet other faults than the campaigns, w
 SHORT = Descent(rate=1e-2, epochs=10, warmup=5)
 PICTURE = ("vgg", "q15.16")
 DRAWN = ("none", "ranger", "zero", "ftclipact", "fitact", "proact", "budget", "tuned")
-BASELINES = {"vgg": "proact"}  # the others: ClipToZero
+BASELINES = {"vit": "zero"}  # the others: ProAct
 
 GUARDED = {"granularity": "channel", "output_guard": True}
 WAYS = {
@@ -187,7 +187,7 @@ def main():
 
 
 def write(bench, ways, setting, found, folder):
-    text = page(bench, ways, setting, found, BASELINES.get(bench.net, "zero"))
+    text = page(bench, ways, setting, found, BASELINES.get(bench.net, "proact"))
     (folder / f"_resilience_{bench.net}_{setting}.md").write_text(text)
     methods = methods_table(bench, ways) + "\n"
     (folder / f"_resilience_{bench.net}_methods.md").write_text(methods)
