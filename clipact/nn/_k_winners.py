@@ -77,7 +77,8 @@ def note_winners(y: Tensor, duty_cycle: Tensor, axis: int, momentum: float) -> T
     """Move the duty cycle, one value for each unit along an axis of the output, and give that back."""
     if y.numel() and y.dim():
         others = tuple(d for d in range(y.dim()) if d != axis % y.dim())
-        duty_cycle.lerp_((y.detach() != 0).to(duty_cycle.dtype).mean(others), momentum)
+        won = (y.detach() != 0).to(duty_cycle.dtype)
+        duty_cycle.lerp_(won.mean(others) if others else won, momentum)
     return y
 
 

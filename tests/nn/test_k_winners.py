@@ -42,3 +42,12 @@ def test_a_number_by_itself_wins_and_tells_nothing_of_units():
     module = KWinners(0.5, features=3, boost=1.0)
     assert module(torch.tensor(-2.0)) == -2.0
     assert module.duty_cycle.tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize(("make", "shape"), [BOOSTED[2], BOOSTED[4]])
+def test_one_case_without_a_batch_tells_the_same_as_a_batch_of_it(make, shape):
+    alone, batch = make(), make()
+    x = sample(*shape)
+    assert torch.equal(alone(x), batch(x[None])[0])
+    assert torch.equal(alone.duty_cycle, batch.duty_cycle)
+    assert alone.duty_cycle.unique().numel() > 1
