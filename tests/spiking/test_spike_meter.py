@@ -7,7 +7,7 @@ import snntorch
 import torch
 from torch import nn
 
-from clipact.errors import SpikingError
+from clipact.errors import SpikingError, SurgeryError
 from clipact.nn import HoyerLeaky, HoyerSpike
 from clipact.spiking import SpikeMeter
 
@@ -159,3 +159,19 @@ def test_one_spike_without_dimensions():
         model(torch.ones(3))
     row = meter.table()["spike"]
     assert (row.rate, row.neurons, row.always_on) == (1.0, 1, 1)
+
+
+def test_spikes_that_are_bools():
+    class Above(nn.Module):
+        def forward(self, x):
+            return x > 0
+
+    with SpikeMeter(model := nn.Sequential(Above()), kinds=(Above,)) as meter:
+        model(torch.tensor([[1.0, -1.0], [2.0, 3.0]]))
+    assert meter.table()["0"].spikes == 3
+
+
+def test_a_meter_that_counts_cannot_be_entered_again():
+    meter = SpikeMeter(nn.Sequential(HoyerSpike()))
+    with meter, pytest.raises(SurgeryError, match="counting already"):
+        meter.__enter__()

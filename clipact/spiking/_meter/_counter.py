@@ -84,4 +84,4 @@ def number_of_spikes(layer: nn.Module, output: Tensor) -> Tensor:
     if isinstance(layer, HoyerSpike) and layer.levels > 1:
         unit = layer.v_threshold.detach().abs().to(output) / layer.levels
         return (output / unit.clamp(min=torch.finfo(output.dtype).tiny)).round().nan_to_num(nan=0.0)
-    return (output.abs() > 0).to(output.dtype)
+    return ((output != 0) & ~output.isnan()).to(output.dtype)

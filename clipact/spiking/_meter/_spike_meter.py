@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clipact.calibration import channel_axis
-from clipact.errors import SpikingError
+from clipact.errors import SpikingError, SurgeryError
 from clipact.nn import HoyerSpike
 from clipact.spiking._meter._counter import Counter, number_of_spikes
 from clipact.spiking._meter._spike_table import SpikeTable
@@ -35,7 +35,7 @@ class SpikeMeter:
         steps: Time steps of an inference that a loop outside the model makes, each a call of the model.
 
     Raises:
-        SurgeryError: On entry, as :func:`clipact.find_sites`.
+        SurgeryError: On entry, as :func:`clipact.find_sites`; or it is counting already.
         SpikingError: ``keep`` is negative, or ``steps`` less than 1.
         SpikingError: While the network runs: a layer changes its number of channels.
 
@@ -104,7 +104,7 @@ class SpikeMeter:
 
     def __enter__(self) -> Self:
         if self._entered:
-            raise RuntimeError("this meter is counting already; make another one to nest them")
+            raise SurgeryError("this meter is counting already; make another one to nest them")
         self._stack.enter_context(intercept(self._model, self._kinds, self._see))
         self._entered = True
         return self
