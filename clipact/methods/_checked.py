@@ -46,8 +46,8 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _is_series(value: Any) -> bool:
-    """A tuple or list, or what can be read like one, such as an array."""
-    return isinstance(value, Sequence) or (hasattr(value, "__len__") and hasattr(value, "tolist"))
+    """A tuple or list, or an array of one dimension."""
+    return isinstance(value, Sequence) or getattr(value, "ndim", 0) == 1
 
 
 def _takes(field: Field[Any]) -> str:

@@ -140,7 +140,7 @@ class FTClipAct(Method):
         return FaultPlan(rates, int(self.trials), int(self.seed), self.target, self.format)
 
     def _rounds(self) -> Rounds:
-        return Rounds(self.points, self.rounds, self.least_rounds, self.delta)
+        return Rounds(int(self.points), int(self.rounds), int(self.least_rounds), self.delta)
 
     def _bounds(self) -> Bounds:
         return Bounds(self.granularity, 100.0, 1.0)

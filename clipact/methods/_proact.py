@@ -173,7 +173,7 @@ class ProAct(Method):
 
     def _rules(self) -> Rules:
         return Rules(
-            self.decays,
+            tuple(float(decay) for decay in self.decays),
             self.scalar,
             self.vector,
             self.objective,

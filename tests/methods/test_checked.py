@@ -29,6 +29,7 @@ from clipact.methods import (
         (lambda: ProAct(decays=("0.4",)), "decays takes a tuple of numbers"),
         (lambda: ProAct(teacher=3, checkpoint=4), "teacher takes a Module or None; checkpoint takes a Path or a string or None"),
         (lambda: FitAct(descent=1e-3), r"FitAct\(descent=0.001\) asked for; descent takes a Descent"),
+        (lambda: FTClipAct(rates=np.array(1e-3)), "rates takes a tuple of numbers"),
         (lambda: FTClipAct(target=3), r"target takes a Target, for example Weights\(\) \| Biases\(\)$"),
         (lambda: FTClipAct(target=3, format="int8"), r"\(target=3, format='int8'\) .*; format takes a Format, for example FixedPoint"),
         (lambda: FTClipAct(samples=1.5), "samples takes a whole number or None"),
@@ -51,7 +52,14 @@ def test_refused_when_it_is_made(make, words):
 
 
 def test_numbers_of_numpy_and_lists_of_them_are_numbers():
-    method = FTClipAct(rates=np.array([1e-4, 1e-3]), trials=np.int64(2), delta=1)
+    method = FTClipAct(
+        rates=np.array([1e-4, 1e-3]),
+        trials=np.int64(2),
+        points=np.int64(4),
+        rounds=np.int32(3),
+        least_rounds=np.int64(1),
+        delta=1,
+    )
     assert list(method.rates) == [1e-4, 1e-3]
     assert FaultTuned(rates=[1e-3], lost=np.float32(0.25)).lost == 0.25
     assert ProAct(granularity="channel", last=ca.Granularity.LAYER, tolerance=0).tolerance == 0

@@ -1,5 +1,6 @@
 """Stopped and resumed: the same bits; and not with something else."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -79,6 +80,13 @@ def test_a_finished_training_is_only_loaded(task, proact, tmp_path):
     handle.remove()
     assert same(values(task.model), expected)
     assert not any(calls)
+
+
+def test_a_checkpoint_with_decays_of_numpy_can_be_read(task, proact, tmp_path):
+    method = proact(tolerance=0.1, decays=np.array([4.0, 0.4]), checkpoint=tmp_path / "run.pt")
+    receipt = protect(task, method)
+    receipt.restore()
+    assert outcome(protect(task, method).history) == outcome(receipt.history)
 
 
 @pytest.mark.parametrize("stops", [1, 4])

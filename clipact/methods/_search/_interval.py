@@ -31,13 +31,13 @@ class Rounds:
     delta: float
 
     def __post_init__(self) -> None:
-        if not _is_whole(self.points) or self.points < 4:
+        if self.points < 4:
             raise ThresholdError(
                 f"points={self.points!r} asked for; an interval narrows with 4 points or more, its ends included"
             )
-        if not _is_whole(self.most) or self.most < 1:
+        if self.most < 1:
             raise ThresholdError(f"rounds={self.most!r} asked for; give a number from 1")
-        if not _is_whole(self.least) or not 1 <= self.least <= self.most:
+        if not 1 <= self.least <= self.most:
             raise ThresholdError(
                 f"least_rounds={self.least!r} asked for; give a number from 1 to rounds={self.most}"
             )
@@ -137,7 +137,3 @@ def _spaced(low: float, high: float, points: int) -> list[float]:
     """Equally spaced, the ends exactly."""
     inner = [low + (high - low) * step / (points - 1) for step in range(1, points - 1)]
     return [low, *inner, high]
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
