@@ -323,8 +323,7 @@ class TwoSteps(torch.nn.Module):
         self.layer = HoyerLeaky(0.8, num_steps=2, learn_threshold=True)
 
     def forward(self, first, second):
-        self.layer.begin(torch.zeros_like(first))
-        _, mem = self.layer(first, self.layer.mem)
+        _, mem = self.layer(first, torch.zeros_like(first))  # not the potential returned last
         return self.layer(second, mem)[1].sum()
 
 

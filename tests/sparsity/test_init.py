@@ -364,3 +364,12 @@ def test_under_autocast_each_layer_runs_with_its_new_weights():
         sparsity.init_(net, point, example=images(64, 300))
     for row in sparsity.check_(net, images(64, 300)):
         assert row.q == pytest.approx(1.0, rel=0.02)
+
+
+def test_under_autocast_the_network_goes_on_with_its_new_weights():
+    net, x = mlp(edge()), images(64, 300)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        sparsity.init_(net, edge(), example=x)
+        inside = net(x)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(net(x), inside)
