@@ -21,7 +21,7 @@ def sample_digests(inputs: Tensor | Mapping[str, Any], size: int) -> list[bytes]
     dense = [each for each in tensors if isinstance(each, Tensor) and each.layout is torch.strided]
     if not dense:
         return []
-    whole = [tensor.detach().cpu() for tensor in dense]
+    whole = [tensor.detach().cpu().resolve_conj().resolve_neg() for tensor in dense]
     rows = [tensor for tensor in whole if tensor.dim() and len(tensor) == size]
     if not rows:  # the samples are counted by another axis
         return [_digest(whole) + bytes([sample % 256]) for sample in range(size)]

@@ -6,6 +6,7 @@ from torch import nn
 
 import clipact as ca
 from clipact.errors import CalibrationError
+from clipact.methods._samples import sample_digests
 
 METHODS = [
     ca.methods.BudgetedPercentile(budget=0.1),
@@ -57,3 +58,11 @@ def test_inputs_and_labels_by_name(task):
             ca.protect(Named(task.model), METHODS[0], train, validate, progress=False)
     model = Named(task.model)
     assert ca.protect(model, METHODS[0], plain, named(task.validate), progress=False).history
+
+
+def test_views_that_conjugate_or_negate_are_known_by_their_values():
+    x = torch.randn(4, 3, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    for view in (x.conj(), x.conj().imag, torch._neg_view(x.real.contiguous())):
+        found = sample_digests(view, 4)
+        assert found == sample_digests(view.resolve_conj().resolve_neg().clone(), 4)
+        assert len(set(found)) == 4
