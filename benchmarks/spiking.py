@@ -23,6 +23,7 @@ from clipact.spiking import energy_report
 
 OUT = Path(__file__).parents[1] / "docs" / "guide" / "_spiking_cpu.md"
 NETS = {"vgg": vgg, "resnet": resnet}
+SMALL = {"vgg": 16, "resnet": 16}
 
 
 def four_fifths() -> Data:
@@ -37,22 +38,20 @@ def four_fifths() -> Data:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained on: data, how many images of it, width of the network, recipe, number of seeds."""
+    """What is trained on: data, how many images of it, width of each network, recipe, number of seeds."""
 
     title: str
     load: object
     images: int
-    width: int
+    widths: dict[str, int]
     recipe: Recipe
     seeds: int
 
 
 SETTINGS = {
-    "digits": Setting("Digits", four_fifths, 2_000, 16, Recipe(40, peak=0.1, batch=64, crop=0, flip=False), 5),
-    "digits_shifted": Setting("Digits, shifted", four_fifths, 2_000, 16, Recipe(20, peak=0.1, batch=64, crop=1, flip=False), 5),
-    "fashion": Setting("Fashion-MNIST", fashion_mnist, 20_000, 16, Recipe(10, peak=0.1, batch=64, crop=0, flip=False), 3),
-    "fashion_shifted": Setting("Fashion-MNIST, shifted and mirrored", fashion_mnist, 20_000, 16, Recipe(5, peak=0.1, batch=64, crop=2), 3),
-    "cifar10": Setting("CIFAR-10 (JPEG)", cifar10, 45_000, 64, Recipe(6, peak=0.1), 1),
+    "digits": Setting("Digits", four_fifths, 2_000, SMALL, Recipe(40, peak=0.1, batch=64, crop=0, flip=False), 5),
+    "fashion": Setting("Fashion-MNIST", fashion_mnist, 20_000, SMALL, Recipe(10, peak=0.1, batch=64, crop=0, flip=False), 3),
+    "cifar10": Setting("CIFAR-10 (JPEG)", cifar10, 45_000, {"vgg": 64, "resnet": 32}, Recipe(6, peak=0.1), 1),
 }  # fmt: skip
 
 
@@ -65,14 +64,18 @@ class Table:
     net: str
     device: torch.device
 
+    @property
+    def width(self) -> int:
+        return self.setting.widths[self.net]
+
     def fresh(self, method: str, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         size, chosen = self.data.test[0].shape[-1], METHODS[method]
-        model = NETS[self.net](self.data.channels, size, self.data.classes, self.setting.width, chosen.make, chosen.steps)  # fmt: skip
+        model = NETS[self.net](self.data.channels, size, self.data.classes, self.width, chosen.make, chosen.steps)  # fmt: skip
         return model.to(self.device)
 
     def name(self, method: str) -> str:
-        return f"spiking_{self.net}{self.setting.width}_{METHODS[method].key}"
+        return f"spiking_{self.net}{self.width}_{METHODS[method].key}"
 
     def path(self, method: str, seed: int) -> Path:
         return checkpoint(self.name(method), self.data, self.setting.recipe, seed)
@@ -118,7 +121,7 @@ class Table:
         times = measured(layers, self.data.train[0][:batch].to(self.device))
         recipe, shown = self.setting.recipe, len(self.data.train[1])
         yield (
-            f"{self.setting.title}, {self.net}, width {self.setting.width}, {shown:,} training images,"
+            f"{self.setting.title}, {self.net}, width {self.width}, {shown:,} training images,"
             f" {recipe.epochs} epochs, {len(self.data.test[1]):,} test images:\n"
         )
         yield from section(results, times, steps=shown // batch)
@@ -134,7 +137,7 @@ def scaled(setting: Setting, asked: argparse.Namespace) -> Setting:
         setting,
         seeds=asked.seeds or setting.seeds,
         images=asked.images or setting.images,
-        width=asked.width or setting.width,
+        widths=dict.fromkeys(NETS, asked.width) if asked.width else setting.widths,
         recipe=replace(setting.recipe, epochs=asked.epochs or setting.recipe.epochs),
     )
 
