@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, final
 
+from clipact._frame import data_frame
 from clipact._text import aligned
-from clipact.errors import MissingExtraError
 
 __all__ = ["History"]
 
@@ -33,13 +33,7 @@ class History(list[dict[str, Any]]):
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415 - optional, and slow to import
-        except ImportError:
-            raise MissingExtraError(
-                "to_pandas() needs pandas: pip install 'clipact[pandas]'"
-            ) from None
-        return pd.DataFrame(list(self))
+        return data_frame(list(self))
 
     def __str__(self) -> str:
         if not self:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, final
 
 from torch import nn
 
+from clipact._frame import data_frame
 from clipact._text import aligned
-from clipact.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,10 +98,4 @@ class DepthCheck:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415 - optional, and slow to import
-        except ImportError:
-            raise MissingExtraError(
-                "to_pandas() needs pandas: pip install 'clipact[pandas]'"
-            ) from None
-        return pd.DataFrame([asdict(row) | {"kind": row.kind.__name__} for row in self.rows])
+        return data_frame([asdict(row) | {"kind": row.kind.__name__} for row in self.rows])

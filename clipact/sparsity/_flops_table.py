@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, final
 
 from torch import nn
 
+from clipact._frame import data_frame
 from clipact._text import aligned
-from clipact.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,18 +105,16 @@ class Flops:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415 - optional, and slow to import
-        except ImportError:
-            raise MissingExtraError(
-                "to_pandas() needs pandas: pip install 'clipact[pandas]'"
-            ) from None
-        columns = ["layer", "kind", "calls", "dense", "effective", "density"]
-        rows = [
-            (row.name, row.kind.__name__, row.calls, row.dense, row.effective, row.density)
-            for row in self.rows
-        ]
-        return pd.DataFrame(rows, columns=columns)
+        return data_frame(
+            {
+                "layer": [row.name for row in self.rows],
+                "kind": [row.kind.__name__ for row in self.rows],
+                "calls": [row.calls for row in self.rows],
+                "dense": [row.dense for row in self.rows],
+                "effective": [row.effective for row in self.rows],
+                "density": [row.density for row in self.rows],
+            }
+        )
 
 
 def _numbers(counted: LayerFlops | Flops) -> list[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, final
 
 from torch import nn
 
+from clipact._frame import data_frame
 from clipact._text import aligned
-from clipact.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,12 +115,6 @@ class SparsityTable:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415 - optional, and slow to import
-        except ImportError:
-            raise MissingExtraError(
-                "to_pandas() needs pandas: pip install 'clipact[pandas]'"
-            ) from None
         rows = [
             asdict(row)
             | {
@@ -130,7 +124,7 @@ class SparsityTable:
             }
             for row in self.rows
         ]
-        return pd.DataFrame(rows)
+        return data_frame(rows)
 
 
 def _cells(row: SiteSparsity) -> list[str]:

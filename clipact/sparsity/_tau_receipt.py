@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import Tensor, nn
 
+from clipact._frame import data_frame
 from clipact._text import aligned
-from clipact.errors import MissingExtraError
 from clipact.sparsity._granules import Thresholded
 
 if TYPE_CHECKING:
@@ -94,13 +94,7 @@ class TauReceipt:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415 - optional, and slow to import
-        except ImportError:
-            raise MissingExtraError(
-                "to_pandas() needs pandas: pip install 'clipact[pandas]'"
-            ) from None
-        return pd.DataFrame([asdict(row) | {"kind": row.kind.__name__} for row in self.rows])
+        return data_frame([asdict(row) | {"kind": row.kind.__name__} for row in self.rows])
 
 
 def put(modules: Mapping[str, Thresholded], thresholds: Mapping[str, Tensor]) -> None:

@@ -68,8 +68,9 @@ class Stage:
         frozen = [name for name, each in self.thresholds.items() if not each.requires_grad]
         if frozen:
             raise TrainingError(
-                f"{self}: {listed(frozen)} does not require gradients at the optimizer's step and would not train; if another"
-                " progression over it was closed meanwhile, close() and open() this one, and keep one open at a time"
+                f"{self}: {listed(frozen)} does not require gradients at the optimizer's step and would not train; leave"
+                " its requires_grad as the progression set it, or leave it out of the progression; if another progression over it was"
+                " closed meanwhile, close() and open() this one, and keep one open at a time"
             )
         self.hold()
         self._had_gradients = self._had_gradients or any(

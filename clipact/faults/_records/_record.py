@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from clipact._frame import data_frame
 from clipact._text import aligned
-from clipact.errors import MissingExtraError
 from clipact.faults._hits import Codes, Indices, Numbers
 from clipact.faults._records._fault_file import Line, write
 
@@ -127,16 +127,3 @@ class FaultRecord:
             cells.append([fault.tensor, str(fault.index), str(fault.bit), fault.kind, *values])
         rest = [f"… and {len(self) - _SHOWN} more"] if len(self) > _SHOWN else []
         return "\n".join([head, aligned(header, cells), *rest])
-
-
-def data_frame(columns: dict[str, Any]) -> "pd.DataFrame":
-    """A data frame of these columns.
-
-    Raises:
-        MissingExtraError: pandas is not installed.
-    """
-    try:
-        import pandas as pd  # noqa: PLC0415 - optional, and slow to import
-    except ImportError:
-        raise MissingExtraError("to_pandas() needs pandas: pip install 'clipact[pandas]'") from None
-    return pd.DataFrame(columns)

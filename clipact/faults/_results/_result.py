@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy.typing as npt
 
+from clipact._frame import data_frame
 from clipact.errors import CampaignError
 from clipact.faults._formats import Format
 from clipact.faults._models import FaultModel
-from clipact.faults._records._record import data_frame
 from clipact.faults._results._columns import Columns
 from clipact.faults._results._frame import frame, write_csv, write_parquet
 from clipact.faults._results._gather import gather

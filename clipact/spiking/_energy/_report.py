@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, final
 
 from torch import nn
 
+from clipact._frame import data_frame
 from clipact._text import aligned
 from clipact.spiking._energy._costs import EnergyCosts
-from clipact.spiking._frame import data_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, final
 
 from torch import nn
 
+from clipact._frame import data_frame
 from clipact._text import aligned
-from clipact.spiking._frame import data_frame
 
 if TYPE_CHECKING:
     import pandas as pd

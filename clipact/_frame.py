@@ -1,6 +1,5 @@
 """Rows as a data frame, where pandas is installed."""
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clipact.errors import MissingExtraError
@@ -11,8 +10,8 @@ if TYPE_CHECKING:
 __all__ = ["data_frame"]
 
 
-def data_frame(rows: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
-    """A data frame of these rows.
+def data_frame(data: Any) -> "pd.DataFrame":
+    """A data frame of rows, each a mapping, or of a mapping of columns.
 
     Raises:
         MissingExtraError: pandas is not installed.
@@ -21,4 +20,4 @@ def data_frame(rows: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
         import pandas as pd  # noqa: PLC0415 - optional, and slow to import
     except ImportError:
         raise MissingExtraError("to_pandas() needs pandas: pip install 'clipact[pandas]'") from None
-    return pd.DataFrame(rows)
+    return pd.DataFrame(data)
